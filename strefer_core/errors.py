@@ -1,0 +1,70 @@
+"""The errors that reach a person or a `stage_runs` row.
+
+    StreferError
+    ├── InputError           the video or file is at fault; a retry cannot help
+    │   ├── UnreadableVideo  the bytes are no video that we can decode
+    │   └── LimitExceeded    the video is larger than the settings allow
+    ├── ConfigError          the settings are at fault; a person must change them
+    ├── BackendError         a model or service gave no usable answer; a retry can help
+    ├── StoreError           Postgres, S3 or the broker did not answer; a retry can help
+    ├── MismatchError        a result does not answer the request it was made for; a retry can help
+    ├── MissingInput         a stage was asked for before the stages that it needs were done
+    ├── WorkerLost           the process died on this video again and again; a retry can help elsewhere
+    └── StackError           a part of the embedded stack did not start or stop
+"""
+
+from __future__ import annotations
+
+
+class StreferError(Exception):
+    """Base of all expected failures. `is_retryable` says whether running again can help."""
+
+    is_retryable = False
+
+
+class InputError(StreferError):
+    """The input is at fault: the message names it, what is wrong, and the way out."""
+
+
+class UnreadableVideo(InputError):
+    """The bytes cannot be decoded as video."""
+
+
+class LimitExceeded(InputError):
+    """The video is larger than the settings allow."""
+
+
+class ConfigError(StreferError):
+    """A setting is missing, malformed or contradicts another."""
+
+
+class BackendError(StreferError):
+    """A model or a served model gave no usable answer."""
+
+    is_retryable = True
+
+
+class StoreError(StreferError):
+    """Postgres, the object store or the broker failed."""
+
+    is_retryable = True
+
+
+class MismatchError(StreferError):
+    """A result does not answer the request it was made for; it is refused, never written."""
+
+    is_retryable = True
+
+
+class StackError(StreferError):
+    """A part of the embedded stack did not start, answer or stop; names the part and its log."""
+
+
+class MissingInput(StreferError):
+    """A stage was asked for before the stages that it needs were done for this video."""
+
+
+class WorkerLost(StreferError):
+    """The stage's process died on this video as often as the settings allow (out of memory, killed)."""
+
+    is_retryable = True

@@ -1,0 +1,361 @@
+"""The stages, their order and their fingerprints; and how one stage runs on one video.
+
+A stage is a pure function from earlier results to a new one, in `strefer_core/stages/`. Its result is
+addressed by its fingerprint: a hash over the stage's name and version, its configuration, its backend's
+id and the fingerprints of what it reads, down to the video's bytes. So the whole chain of fingerprints
+follows from the video's id and the configuration, with nothing looked up, and "done before" is one look.
+
+    videos -> clips -------------------------> transcript -> instructions -> quality
+       \\--> entities -> masklets ----------------^-------------^
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, TypeAdapter
+
+from strefer_core import data_model as dm
+from strefer_core.backends import registry
+from strefer_core.config import PipelineConfig
+from strefer_core.errors import MismatchError, MissingInput, StreferError, WorkerLost
+
+log = logging.getLogger(__name__)
+
+
+class Filtered(Exception):  # noqa: N818  (an outcome, not an error)
+    """Raised by a stage whose input is sound but not worth going on with; `result` is still stored."""
+
+    def __init__(self, reason: str, result: dm.Result | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.result = result
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTask:
+    """What a stage function is given: the video, earlier results by stage name, its configuration."""
+
+    video_id: str
+    fingerprint: str
+    video_path: Path
+    config: Any  # the stage's section of PipelineConfig
+    backend: Any  # warm; None for stages that have only one way
+    inputs: Mapping[str, dm.Result] = field(default_factory=dict)
+
+    def new_id(self, kind: str, index: int) -> str:
+        """An id that is the same on every run of this very computation: `ent-1f3a9c2b7d10-0003`."""
+        return f"{kind}-{self.fingerprint[:12]}-{index:04d}"
+
+    @property
+    def video(self) -> dm.Video:
+        result = self.inputs["videos"]
+        assert isinstance(result, dm.VideosResult)
+        return result.video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One per-video stage. `version` is raised when its code changes its results."""
+
+    name: str
+    version: int
+    queue: str
+    needs: tuple[str, ...]
+    result_type: type[Any]
+
+    @cached_property
+    def run(self) -> Callable[[StageTask], dm.Result]:
+        """The stage's function, imported on first use: a scheduler never imports OpenCV."""
+        function: Callable[[StageTask], dm.Result] = import_module(f"strefer_core.stages.{self.name}").run
+        return function
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(name="videos", version=1, queue="cpu", needs=(), result_type=dm.VideosResult),
+        Stage(name="clips", version=1, queue="cpu", needs=("videos",), result_type=dm.ClipsResult),
+        Stage(name="entities", version=1, queue="llm", needs=("videos",), result_type=dm.EntitiesResult),
+        Stage(
+            name="masklets",
+            version=1,
+            queue="gpu",
+            needs=("videos", "entities"),
+            result_type=dm.MaskletsResult,
+        ),
+        Stage(
+            name="transcript",
+            version=1,
+            queue="llm",
+            needs=("videos", "clips", "entities", "masklets"),
+            result_type=dm.TranscriptResult,
+        ),
+        Stage(
+            name="instructions",
+            version=1,
+            queue="llm",
+            needs=("videos", "clips", "entities", "masklets", "transcript"),
+            result_type=dm.InstructionsResult,
+        ),
+        Stage(
+            name="quality",
+            version=1,
+            queue="cpu",
+            needs=("videos", "clips", "entities", "masklets", "transcript", "instructions"),
+            result_type=dm.QualityResult,
+        ),
+    )
+}
+"""Per-video stages in an order in which every stage follows what it needs. The eighth, `dataset`, reads
+many videos: `strefer_core.stages.dataset`."""
+
+
+def section(config: PipelineConfig, stage: str) -> BaseModel:
+    value: BaseModel = getattr(config, stage)
+    return value
+
+
+def backend_id(config: PipelineConfig, stage: str) -> str:
+    """Id of the backend that `config` names for a stage; "" for a stage that has none."""
+    name = getattr(section(config, stage), "backend", None)
+    return registry.entry(stage, name).id if name else ""
+
+
+def fingerprints(video_id: str, config: PipelineConfig) -> dict[str, str]:
+    """Fingerprint of every stage for one video, 32 hex digits each; reads nothing but its arguments."""
+    chain: dict[str, str] = {}
+    for stage in STAGES.values():
+        parts = {
+            "stage": stage.name,
+            "version": stage.version,
+            "config": section(config, stage.name).model_dump(mode="json"),
+            "backend": backend_id(config, stage.name),
+            "inputs": [chain[need] for need in stage.needs] or [video_id],
+        }
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        chain[stage.name] = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return chain
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRequest:
+    """One request to run one stage on one video. Travels whole with the message to the worker."""
+
+    video_id: str
+    stage: str
+    fingerprint: str
+    config: PipelineConfig
+
+    @classmethod
+    def make(cls, video_id: str, stage: str, config: PipelineConfig) -> StageRequest:
+        return cls(
+            video_id=video_id,
+            stage=stage,
+            fingerprint=fingerprints(video_id, config)[stage],
+            config=config,
+        )
+
+    def check(self) -> dict[str, str]:
+        """The chain of fingerprints, if this process computes the same one as the asker.
+
+        Raises MismatchError where worker and asker run different versions of a stage or backend.
+        """
+        chain = fingerprints(self.video_id, self.config)
+        if chain[self.stage] != self.fingerprint:
+            raise MismatchError(
+                f"{self.stage} of {self.video_id}: asked for {self.fingerprint}, this worker computes "
+                f"{chain[self.stage]}; worker and scheduler run different versions, deploy the same one"
+            )
+        return chain
+
+
+class Ledger(Protocol):
+    """Where states of videos are kept: `store.catalog.Catalog`, or `store.ledger.FolderLedger` without a server."""
+
+    def find(self, video_id: str, stage: str, fingerprint: str) -> dm.StageRun | None:
+        """The state of this very computation, or None."""
+
+    def lock(self, video_id: str, stage: str, fingerprint: str) -> AbstractContextManager[bool]:
+        """Yields True to one holder at a time; released when the holder's process dies."""
+
+    def start(self, video_id: str, stage: str, fingerprint: str) -> int:
+        """Note that an attempt begins (status `running`); returns its number, from 1."""
+
+    def finish(self, run: dm.StageRun, result: dm.Result | None) -> None:
+        """Write the state and the result's rows in one transaction; writing again changes nothing."""
+
+
+class Blobs(Protocol):
+    """The part of `store.objects.ObjectStore` that a stage run needs."""
+
+    def put_content(self, data: bytes, prefix: str, suffix: str) -> str:
+        """Store under `prefix/<sha256><suffix>` unless it is there; returns the key."""
+
+    def get_bytes(self, key: str) -> bytes: ...
+
+
+def dump_document(request: StageRequest, result: dm.Result) -> bytes:
+    """A result with the request that it answers, as JSON; the same bytes on every run."""
+    stage = STAGES[request.stage]
+    head = {"fingerprint": request.fingerprint, "stage": stage.name, "video_id": request.video_id}
+    body = TypeAdapter(stage.result_type).dump_python(result, mode="json")
+    return json.dumps({"request": head, "result": body}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def load_document(data: bytes, *, video_id: str, stage: str, fingerprint: str) -> dm.Result:
+    """Parse a result document. Raises MismatchError where it answers another request."""
+    document = json.loads(data)
+    asked = {"fingerprint": fingerprint, "stage": stage, "video_id": video_id}
+    if document.get("request") != asked:
+        raise MismatchError(f"result document answers {document.get('request')}, not {asked}")
+    result: dm.Result = TypeAdapter(STAGES[stage].result_type).validate_python(document["result"])
+    return result
+
+
+def load_result(ledger: Ledger, blobs: Blobs, video_id: str, stage: str, fingerprint: str) -> dm.Result:
+    """An earlier stage's result. Raises MissingInput where it is not done."""
+    run = ledger.find(video_id, stage, fingerprint)
+    if run is None or run.status != "done" or run.result_key is None:
+        state = run.status if run else "absent"
+        raise MissingInput(f"{stage} of {video_id} is {state}; run it before what follows it")
+    return load_document(
+        blobs.get_bytes(run.result_key), video_id=video_id, stage=stage, fingerprint=fingerprint
+    )
+
+
+def is_settled(run: dm.StageRun | None) -> bool:
+    """Whether running again would change nothing: done, filtered, or failed for good."""
+    return run is not None and (
+        run.status in ("done", "filtered") or (run.status == "failed" and not run.is_retryable)
+    )
+
+
+class Busy(Exception):  # noqa: N818  (an outcome, not an error)
+    """Another process is at this very computation now; it will settle it."""
+
+
+def run_stage(
+    request: StageRequest,
+    *,
+    ledger: Ledger,
+    blobs: Blobs,
+    fetch_video: Callable[[str], Path],
+    max_attempts: int = 3,
+) -> dm.StageRun:
+    """Bring one video to a settled state in one stage and return that state.
+
+    Args:
+        request: what to compute.
+        ledger: where states are kept.
+        blobs: where result documents are kept; written before the row that names them.
+        fetch_video: video id -> local file.
+        max_attempts: starts after which a computation that never ends counts as failed.
+
+    Returns:
+        The settled state; also where it was settled before.
+
+    Raises:
+        Busy: another process computes it now.
+        MismatchError: this process runs another version than the asker.
+        MissingInput: a stage that this one needs is not done.
+    """
+    chain = request.check()
+    key = (request.video_id, request.stage, request.fingerprint)
+    before = ledger.find(*key)
+    if is_settled(before):
+        assert before is not None
+        return before
+    with ledger.lock(*key) as is_ours:
+        if not is_ours:
+            raise Busy(f"{request.stage} of {request.video_id}")
+        before = ledger.find(*key)  # settled while we waited for the lock
+        if before is not None and is_settled(before):
+            return before
+        stage = STAGES[request.stage]
+        inputs = {
+            need: load_result(ledger, blobs, request.video_id, need, chain[need]) for need in stage.needs
+        }
+        run, result = _attempt(request, inputs, ledger.start(*key), blobs, fetch_video, max_attempts)
+        ledger.finish(run, result)
+        return run
+
+
+def _attempt(
+    request: StageRequest,
+    inputs: Mapping[str, dm.Result],
+    attempt: int,
+    blobs: Blobs,
+    fetch_video: Callable[[str], Path],
+    max_attempts: int,
+) -> tuple[dm.StageRun, dm.Result | None]:
+    started = time.perf_counter()
+
+    def settled(**state: Any) -> dm.StageRun:
+        run = dm.StageRun(
+            video_id=request.video_id,
+            stage=request.stage,
+            fingerprint=request.fingerprint,
+            attempts=attempt,
+            compute_s=round(time.perf_counter() - started, 3),
+            **state,
+        )
+        log.info(
+            "stage=%s video=%s status=%s attempts=%d compute_s=%.3f reason=%s",
+            run.stage, run.video_id, run.status, attempt, run.compute_s, run.reason,
+        )  # fmt: skip
+        return run
+
+    def failed(error: BaseException, *, is_retryable: bool) -> dm.StageRun:
+        return settled(
+            status="failed",
+            reason=str(error) or repr(error),
+            error_class=type(error).__name__,
+            is_retryable=is_retryable,
+        )
+
+    if attempt > max_attempts:
+        return failed(
+            WorkerLost(
+                f"{request.stage} did not end in {max_attempts} attempts: its process died each time "
+                "(out of memory?); see the worker's log, then clear the task to try again"
+            ),
+            is_retryable=True,
+        ), None
+    try:
+        result = _compute(request, inputs, fetch_video)
+        blob = dump_document(request, result)
+        return settled(status="done", result_key=blobs.put_content(blob, "results", ".json")), result
+    except Filtered as outcome:
+        return settled(status="filtered", reason=outcome.reason), outcome.result
+    except StreferError as error:
+        return failed(error, is_retryable=error.is_retryable), None
+    except Exception as error:  # a bug on one video becomes that video's row; the batch goes on
+        log.exception("stage=%s video=%s failed", request.stage, request.video_id)
+        return failed(error, is_retryable=False), None
+
+
+def _compute(
+    request: StageRequest, inputs: Mapping[str, dm.Result], fetch_video: Callable[[str], Path]
+) -> dm.Result:
+    config = section(request.config, request.stage)
+    name = getattr(config, "backend", None)
+    task = StageTask(
+        video_id=request.video_id,
+        fingerprint=request.fingerprint,
+        video_path=fetch_video(request.video_id),
+        config=config,
+        backend=registry.load(request.stage, name) if name else None,
+        inputs=inputs,
+    )
+    return STAGES[request.stage].run(task)

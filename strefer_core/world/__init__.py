@@ -1,0 +1,1 @@
+"""Rendered videos whose truth is known exactly."""
