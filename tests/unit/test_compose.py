@@ -1,0 +1,213 @@
+"""The compose file, checked without an engine: its shape, and that it names only what the code reads."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from strefer_core.config import Settings
+from strefer_core.pipeline import STAGES
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+STRINGS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+DURATION = {"type": "string", "pattern": r"^\d+(ms|s|m|h)$"}
+SERVICE_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["image"],
+    "properties": {
+        "image": {"type": "string"},
+        "build": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["context", "dockerfile", "target"],
+            "properties": {k: {"type": "string"} for k in ("context", "dockerfile", "target")},
+        },
+        "command": STRINGS,
+        "environment": {"type": "object", "additionalProperties": {"type": "string"}},
+        "ports": {"type": "array", "items": {"type": "string", "pattern": r"^127\.0\.0\.1:\d+:\d+$"}},
+        "volumes": STRINGS,
+        "secrets": STRINGS,
+        "profiles": STRINGS,
+        "ipc": {"enum": ["host", "private", "shareable"]},
+        "restart": {"enum": ["no", "always", "on-failure", "unless-stopped"]},
+        "stop_grace_period": DURATION,
+        "depends_on": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["condition"],
+                "properties": {
+                    "condition": {
+                        "enum": ["service_started", "service_healthy", "service_completed_successfully"]
+                    }
+                },
+            },
+        },
+        "healthcheck": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["test", "interval", "timeout", "retries"],
+            "properties": {
+                "test": {
+                    "type": "array",
+                    "prefixItems": [{"enum": ["CMD", "CMD-SHELL"]}],
+                    "items": {"type": "string"},
+                    "minItems": 2,
+                },
+                "interval": DURATION,
+                "timeout": DURATION,
+                "retries": {"type": "integer", "minimum": 1},
+            },
+        },
+        "deploy": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "resources": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "reservations": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "properties": {
+                                "devices": {
+                                    "type": "array",
+                                    "items": {
+                                        "type": "object",
+                                        "additionalProperties": False,
+                                        "required": ["capabilities"],
+                                        "properties": {
+                                            "driver": {"type": "string"},
+                                            "count": {"type": "integer", "minimum": 1},
+                                            "capabilities": STRINGS,
+                                        },
+                                    },
+                                }
+                            },
+                        }
+                    },
+                }
+            },
+        },
+    },
+}
+"""The part of the Compose specification that the file uses, strict: an unknown key is a mistake."""
+
+
+def strefer_workers() -> dict[str, list[str]]:
+    return {n: s["command"] for n, s in SERVICES.items() if "strefer_core.worker" in s.get("command", [])}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_has_the_shape_that_compose_asks_for(name: str) -> None:
+    jsonschema.validate(SERVICES[name], SERVICE_SCHEMA)
+
+
+def test_top_level_holds_only_what_compose_knows() -> None:
+    assert {k for k in COMPOSE if not k.startswith("x-")} <= {"name", "services", "volumes", "secrets"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_everything_that_a_service_refers_to_exists(name: str) -> None:
+    service = SERVICES[name]
+    assert set(service.get("depends_on", {})) <= set(SERVICES)
+    assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
+    for volume in service.get("volumes", []):
+        source = volume.split(":")[0]
+        assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_a_dependency_on_health_has_a_health_check() -> None:
+    for service in SERVICES.values():
+        for other, rule in service.get("depends_on", {}).items():
+            if rule["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[other]
+
+
+def test_every_strefer_variable_is_one_that_the_settings_read() -> None:
+    known = {f"STREFER_{name.upper()}" for name in Settings.model_fields}
+    used = {n for s in SERVICES.values() for n in s.get("environment", {}) if n.startswith("STREFER_")}
+    assert used <= known
+    assert {"STREFER_DATABASE_URL", "STREFER_BROKER_URL", "STREFER_OBJECTS_URL"} <= used
+
+
+def test_settings_load_from_the_variables_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SERVICES["worker-cpu"]["environment"].items():
+        monkeypatch.setenv(name, re.sub(r"\$\{[^}]*\}", "filled-in", value))
+    settings = Settings()
+    assert settings.objects_url == "s3://strefer"
+    assert settings.database_url.get_secret_value().startswith("postgresql+psycopg2://")
+    assert settings.broker_url.get_secret_value().startswith("redis://")
+
+
+def test_every_airflow_variable_is_an_option_that_this_airflow_knows() -> None:
+    from airflow.configuration import conf
+
+    names = {n for s in SERVICES.values() for n in s.get("environment", {}) if n.startswith("AIRFLOW__")}
+    unknown = []
+    for name in sorted(names):
+        _, section, option = name.lower().split("__")
+        if option not in conf.configuration_description.get(section, {}).get("options", {}):
+            unknown.append(name)
+    # Options of the auth manager and the Celery provider are described by them, not by the core.
+    assert [n for n in unknown if "SIMPLE_AUTH_MANAGER" not in n and "__CELERY__" not in n] == []
+
+
+def test_every_queue_of_a_stage_has_a_worker() -> None:
+    served = {command[command.index("-Q") + 1] for command in strefer_workers().values()}
+    assert {stage.queue for stage in STAGES.values()} | {"train"} == served
+
+
+@pytest.mark.parametrize("name", strefer_workers())
+def test_worker_command_is_one_that_celery_parses(name: str) -> None:
+    from celery.bin.worker import worker
+
+    arguments = strefer_workers()[name]
+    assert arguments[:4] == ["celery", "-A", "strefer_core.worker", "worker"]
+    assert worker.make_context("worker", list(arguments[4:]), resilient_parsing=True).params["queues"]
+
+
+def test_strefer_commands_exist() -> None:
+    from strefer_core.cli import main
+
+    text = " ".join(part for s in SERVICES.values() for part in s.get("command", []))
+    assert set(re.findall(r"\bstrefer (\w+)", text)) <= set(main.commands)
+
+
+def test_gpu_services_reserve_a_gpu_and_run_one_process() -> None:
+    for name in ("worker-gpu", "worker-train"):
+        devices = SERVICES[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert devices[0]["capabilities"] == ["gpu"]
+        command = SERVICES[name]["command"]
+        assert command[command.index("-c") + 1] == "1"
+
+
+def test_images_are_targets_of_the_dockerfile_and_install_declared_extras() -> None:
+    dockerfile = (ROOT / "infra" / "Dockerfile").read_text()
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", dockerfile, re.M))
+    assert {s["build"]["target"] for s in SERVICES.values() if "build" in s} <= targets
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extras in re.findall(r"'\.\[([^\]]+)\]'", dockerfile):
+        assert set(extras.split(",")) <= set(declared)
+
+
+def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    example = (ROOT / "infra" / "example.env").read_text()
+    for name, value in re.findall(r"(\w*(?:PASSWORD|SECRET|ACCESS_KEY|FERNET_KEY)\w*): (\S+)", text):
+        assert value.startswith(("${", "/run/secrets/")), name
+    explained = set(re.findall(r"^(\w+)=", example, re.M)) | {"STREFER_VERSION", "VLLM_MODEL", "VLLM_API_KEY"}
+    assert set(re.findall(r"\$\{(\w+)", text)) <= explained
+    assert re.findall(r"^\w+=(.+)$", example, re.M) == []
