@@ -1,16 +1,16 @@
 """The errors that reach a person or a `stage_runs` row.
 
-    StreferError
-    ├── InputError           the video or file is at fault; a retry cannot help
-    │   ├── UnreadableVideo  the bytes are no video that we can decode
-    │   └── LimitExceeded    the video is larger than the settings allow
-    ├── ConfigError          the settings are at fault; a person must change them
-    ├── BackendError         a model or service gave no usable answer; a retry can help
-    ├── StoreError           Postgres, S3 or the broker did not answer; a retry can help
-    ├── MismatchError        a result does not answer the request it was made for; a retry can help
-    ├── MissingInput         a stage was asked for before the stages that it needs were done
-    ├── WorkerLost           the process died on this video again and again; a retry can help elsewhere
-    └── StackError           a part of the embedded stack did not start or stop
+StreferError
+├── InputError           the video or file is at fault; a retry cannot help
+│   ├── UnreadableVideo  the bytes are no video that we can decode
+│   └── LimitExceeded    the video is larger than the settings allow
+├── ConfigError          the settings are at fault; a person must change them
+├── BackendError         a model or service gave no usable answer; a retry can help
+├── StoreError           Postgres, S3 or the broker did not answer; a retry can help
+├── MismatchError        a result does not answer the request it was made for; a retry can help
+├── MissingInput         a stage was asked for before the stages that it needs were done
+├── WorkerLost           the process died on this video again and again; a retry can help elsewhere
+└── StackError           a part of the embedded stack did not start or stop
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class StackError(StreferError):
 
 class MissingInput(StreferError):
     """A stage was asked for before the stages that it needs were done for this video."""
+
+    is_retryable = True
 
 
 class WorkerLost(StreferError):

@@ -17,13 +17,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, TypeAdapter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from strefer_core import data_model as dm
 from strefer_core.backends import registry
@@ -33,7 +34,7 @@ from strefer_core.errors import MismatchError, MissingInput, StreferError, Worke
 log = logging.getLogger(__name__)
 
 
-class Filtered(Exception):  # noqa: N818  (an outcome, not an error)
+class Filtered(Exception):
     """Raised by a stage whose input is sound but not worth going on with; `result` is still stored."""
 
     def __init__(self, reason: str, result: dm.Result | None = None) -> None:
@@ -181,7 +182,7 @@ class StageRequest:
 
 
 class Ledger(Protocol):
-    """Where states of videos are kept: `store.catalog.Catalog`, or `store.ledger.FolderLedger` without a server."""
+    """Where states are kept: `store.catalog.Catalog`, or `store.ledger.FolderLedger` without a server."""
 
     def find(self, video_id: str, stage: str, fingerprint: str) -> dm.StageRun | None:
         """The state of this very computation, or None."""
@@ -203,6 +204,18 @@ class Blobs(Protocol):
         """Store under `prefix/<sha256><suffix>` unless it is there; returns the key."""
 
     def get_bytes(self, key: str) -> bytes: ...
+
+
+def check_answers(request: StageRequest, result: dm.Result) -> None:
+    """Raise MismatchError where any part of a result speaks of another video than the one asked for."""
+    parts = [getattr(result, f.name) for f in fields(result)]
+    items = [item for part in parts for item in (part if isinstance(part, tuple) else (part,))]
+    for item in items:
+        if getattr(item, "video_id", request.video_id) != request.video_id:
+            raise MismatchError(
+                f"{request.stage} of {request.video_id} came back with {type(item).__name__} of "
+                f"{item.video_id}; nothing of it was written"
+            )
 
 
 def dump_document(request: StageRequest, result: dm.Result) -> bytes:
@@ -241,7 +254,7 @@ def is_settled(run: dm.StageRun | None) -> bool:
     )
 
 
-class Busy(Exception):  # noqa: N818  (an outcome, not an error)
+class Busy(Exception):
     """Another process is at this very computation now; it will settle it."""
 
 
@@ -263,14 +276,12 @@ def run_stage(
         max_attempts: starts after which a computation that never ends counts as failed.
 
     Returns:
-        The settled state; also where it was settled before.
+        The settled state; also where it was settled before. Every failure of the computation is a state.
 
     Raises:
         Busy: another process computes it now.
-        MismatchError: this process runs another version than the asker.
-        MissingInput: a stage that this one needs is not done.
+        StoreError: the ledger did not answer, so nothing could be settled.
     """
-    chain = request.check()
     key = (request.video_id, request.stage, request.fingerprint)
     before = ledger.find(*key)
     if is_settled(before):
@@ -282,80 +293,87 @@ def run_stage(
         before = ledger.find(*key)  # settled while we waited for the lock
         if before is not None and is_settled(before):
             return before
-        stage = STAGES[request.stage]
-        inputs = {
-            need: load_result(ledger, blobs, request.video_id, need, chain[need]) for need in stage.needs
-        }
-        run, result = _attempt(request, inputs, ledger.start(*key), blobs, fetch_video, max_attempts)
+        attempt = ledger.start(*key)
+        run, result = _Attempt(request, attempt, ledger, blobs, fetch_video).settle(max_attempts)
         ledger.finish(run, result)
         return run
 
 
-def _attempt(
-    request: StageRequest,
-    inputs: Mapping[str, dm.Result],
-    attempt: int,
-    blobs: Blobs,
-    fetch_video: Callable[[str], Path],
-    max_attempts: int,
-) -> tuple[dm.StageRun, dm.Result | None]:
-    started = time.perf_counter()
+RETRY_WAITS = wait_exponential_jitter(multiplier=0.5, max=20)
+"""Waits between tries of one attempt after an error that a retry can help."""
 
-    def settled(**state: Any) -> dm.StageRun:
-        run = dm.StageRun(
-            video_id=request.video_id,
-            stage=request.stage,
-            fingerprint=request.fingerprint,
-            attempts=attempt,
-            compute_s=round(time.perf_counter() - started, 3),
-            **state,
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One start of one computation: whatever happens in it becomes a state."""
+
+    request: StageRequest
+    number: int
+    ledger: Ledger
+    blobs: Blobs
+    fetch_video: Callable[[str], Path]
+    started: float = field(default_factory=time.perf_counter)
+
+    def settle(self, max_attempts: int) -> tuple[dm.StageRun, dm.Result | None]:
+        try:
+            if self.number > max_attempts:
+                raise WorkerLost(
+                    f"{self.request.stage} did not end in {max_attempts} attempts: its process died each "
+                    "time (out of memory?); see the worker's log, then clear the task to try again"
+                )
+            tries = Retrying(
+                retry=retry_if_exception(lambda e: isinstance(e, StreferError) and e.is_retryable),
+                wait=RETRY_WAITS,
+                stop=stop_after_attempt(max_attempts),
+                reraise=True,
+            )
+            result = tries(self.compute)
+            check_answers(self.request, result)
+            key = self.blobs.put_content(dump_document(self.request, result), "results", ".json")
+            return self.state(status="done", result_key=key), result
+        except Filtered as outcome:
+            return self.state(status="filtered", reason=outcome.reason), outcome.result
+        except StreferError as error:
+            return self.failed(error, is_retryable=error.is_retryable), None
+        except Exception as error:  # a bug on one video becomes that video's row; the batch goes on
+            log.exception("stage=%s video=%s failed", self.request.stage, self.request.video_id)
+            return self.failed(error, is_retryable=False), None
+
+    def compute(self) -> dm.Result:
+        chain = self.request.check()
+        stage, video_id = STAGES[self.request.stage], self.request.video_id
+        inputs = {n: load_result(self.ledger, self.blobs, video_id, n, chain[n]) for n in stage.needs}
+        config = section(self.request.config, stage.name)
+        name = getattr(config, "backend", None)
+        task = StageTask(
+            video_id=video_id,
+            fingerprint=self.request.fingerprint,
+            video_path=self.fetch_video(video_id),
+            config=config,
+            backend=registry.load(stage.name, name) if name else None,
+            inputs=inputs,
         )
-        log.info(
-            "stage=%s video=%s status=%s attempts=%d compute_s=%.3f reason=%s",
-            run.stage, run.video_id, run.status, attempt, run.compute_s, run.reason,
-        )  # fmt: skip
-        return run
+        return stage.run(task)
 
-    def failed(error: BaseException, *, is_retryable: bool) -> dm.StageRun:
-        return settled(
+    def failed(self, error: Exception, *, is_retryable: bool) -> dm.StageRun:
+        return self.state(
             status="failed",
             reason=str(error) or repr(error),
             error_class=type(error).__name__,
             is_retryable=is_retryable,
         )
 
-    if attempt > max_attempts:
-        return failed(
-            WorkerLost(
-                f"{request.stage} did not end in {max_attempts} attempts: its process died each time "
-                "(out of memory?); see the worker's log, then clear the task to try again"
-            ),
-            is_retryable=True,
-        ), None
-    try:
-        result = _compute(request, inputs, fetch_video)
-        blob = dump_document(request, result)
-        return settled(status="done", result_key=blobs.put_content(blob, "results", ".json")), result
-    except Filtered as outcome:
-        return settled(status="filtered", reason=outcome.reason), outcome.result
-    except StreferError as error:
-        return failed(error, is_retryable=error.is_retryable), None
-    except Exception as error:  # a bug on one video becomes that video's row; the batch goes on
-        log.exception("stage=%s video=%s failed", request.stage, request.video_id)
-        return failed(error, is_retryable=False), None
-
-
-def _compute(
-    request: StageRequest, inputs: Mapping[str, dm.Result], fetch_video: Callable[[str], Path]
-) -> dm.Result:
-    config = section(request.config, request.stage)
-    name = getattr(config, "backend", None)
-    task = StageTask(
-        video_id=request.video_id,
-        fingerprint=request.fingerprint,
-        video_path=fetch_video(request.video_id),
-        config=config,
-        backend=registry.load(request.stage, name) if name else None,
-        inputs=inputs,
-    )
-    return STAGES[request.stage].run(task)
+    def state(self, **known: Any) -> dm.StageRun:
+        run = dm.StageRun(
+            video_id=self.request.video_id,
+            stage=self.request.stage,
+            fingerprint=self.request.fingerprint,
+            attempts=self.number,
+            compute_s=round(time.perf_counter() - self.started, 3),
+            **known,
+        )
+        log.info(
+            "stage=%s video=%s status=%s attempts=%d compute_s=%.3f reason=%s",
+            run.stage, run.video_id, run.status, run.attempts, run.compute_s, run.reason,
+        )  # fmt: skip
+        return run

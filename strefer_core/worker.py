@@ -1,0 +1,113 @@
+"""The Celery app: one task, `run_stage`, on one queue per kind of machine.
+
+Worker processes are warm: a backend is built on first use and kept for the next videos. Delivery is at
+least once (`acks_late`, `reject_on_worker_lost`); what makes it safe is that a stage run is settled under a
+lock and addressed by its fingerprint, so a second delivery finds it done. States are rows in the catalog,
+so Celery keeps no results. Start a worker with
+
+    celery -A strefer_core.worker worker -Q gpu -c 1
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from strefer_core.config import PipelineConfig, settings
+from strefer_core.errors import StoreError
+from strefer_core.pipeline import STAGES, Busy, StageRequest, run_stage
+from strefer_core.store.cache import fetch_video
+from strefer_core.store.catalog import Catalog
+from strefer_core.store.objects import ObjectStore, open_objects
+
+log = logging.getLogger(__name__)
+
+VISIBILITY_TIMEOUT_S = 6 * 3600
+"""Redis hands an unacknowledged message out again after this long: above the longest stage."""
+
+app = Celery("strefer", broker=settings().broker_url.get_secret_value() or None)
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_default_queue="cpu",
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
+)
+
+
+@cache
+def catalog() -> Catalog:
+    """The process's catalog."""
+    return Catalog(settings().database_url.get_secret_value())
+
+
+@cache
+def objects() -> ObjectStore:
+    """The process's object store."""
+    return open_objects(settings())
+
+
+def _fetch(video_id: str) -> Path:
+    options = settings()
+    return fetch_video(objects(), video_id, options.video_cache_dir, options.cache_max_bytes)
+
+
+@app.task(
+    name="strefer.run_stage",
+    autoretry_for=(StoreError,),
+    retry_backoff=True,
+    retry_backoff_max=60,
+    max_retries=None,
+)
+def run_stage_task(message: dict[str, Any]) -> None:
+    """Settle one video in one stage. Does nothing where no open request asks for it any more."""
+    request = StageRequest(
+        video_id=message["video_id"],
+        stage=message["stage"],
+        fingerprint=message["fingerprint"],
+        config=PipelineConfig.model_validate(message["config"]),
+    )
+    key = (request.video_id, request.stage, request.fingerprint)
+    if not catalog().is_requested(*key):
+        log.info("stage=%s video=%s status=cancelled", request.stage, request.video_id)
+        return
+    try:
+        run_stage(
+            request,
+            ledger=catalog(),
+            blobs=objects(),
+            fetch_video=_fetch,
+            max_attempts=settings().max_attempts,
+        )
+    except Busy:
+        log.info("stage=%s video=%s status=busy", request.stage, request.video_id)
+        return  # the process that holds the lock closes every request for this computation
+    catalog().finish_requests(*key)  # also where it was settled before this message came
+
+
+def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -> None:
+    """Send one message per (video_id, fingerprint) to the stage's queue."""
+    dumped = config.model_dump(mode="json")
+    with app.producer_pool.acquire(block=True) as producer:
+        for video_id, fingerprint in pairs:
+            message = {"video_id": video_id, "stage": stage, "fingerprint": fingerprint, "config": dumped}
+            run_stage_task.apply_async((message,), queue=STAGES[stage].queue, producer=producer)
+
+
+def queue_length(queue: str) -> int:
+    """Messages that wait in a queue of the broker; 0 where the queue was never used."""
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        except channel.connection.client.channel_errors:
+            return 0
