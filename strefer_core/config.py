@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -27,28 +27,43 @@ class VideosConfig(_Section):
     max_frames: int = 500_000
     max_duration_s: float = 4 * 3600.0
     min_duration_s: float = 0.5  # shorter is filtered: nothing can happen in it
-    min_motion_px: float = 0.02  # mean codec motion vector; below it nothing moves
+    min_motion_px: float = 0.02  # motion of the fastest 1 % of the picture; below it nothing moves
     max_black_share: float = 0.9
     max_frozen_share: float = 0.98
     min_sharpness: float = 2.0  # variance of the Laplacian; below it even edges are gone
-    max_hash_distance_bits: int = 4  # mean Hamming distance per 64-bit hash that still counts as a near-duplicate
+
+
+class NearDuplicatesConfig(_Section):
+    """Compares videos, so it is no stage's section: changing it recomputes nothing."""
+
+    max_distance_bits: float = Field(4.0, ge=0, lt=32)  # mean Hamming distance per 64-bit hash
 
 
 class ClipsConfig(_Section):
     backend: Literal["scenedetect"] = "scenedetect"
-    min_s: float = 1.0
-    max_s: float = 20.0
+    min_s: float = Field(1.0, ge=0)  # shorter ones join a neighbour
+    max_s: float = Field(20.0, gt=0)  # longer ones are split evenly
+
+    @model_validator(mode="after")
+    def _halves_fit(self) -> ClipsConfig:
+        if self.max_s < 2 * self.min_s:
+            raise ValueError(
+                f"clips.max_s {self.max_s} must be at least twice clips.min_s {self.min_s}: halves must fit"
+            )
+        return self
 
 
 class EntitiesConfig(_Section):
     backend: Literal["classical"] = "classical"
-    max_entities: int = 8
+    max_entities: int = Field(8, ge=1)
 
 
 class MaskletsConfig(_Section):
     backend: Literal["classical"] = "classical"
-    detection_batch: int = 4  # frames per detector call; the search stops early when every noun is covered
-    min_score: float = 0.3
+    detection_batch: int = Field(4, ge=1)  # frames per detector call; the search stops when nouns are covered
+    min_score: float = Field(0.3, ge=0, le=1)  # of a box; weaker ones are ignored
+    max_anchors: int = Field(3, ge=1)  # frames from which tracks begin
+    min_match: float = Field(0.3, ge=0, le=1)  # of a track with an entity's words; else it stays without one
 
 
 class TranscriptConfig(_Section):
@@ -66,6 +81,7 @@ class QualityConfig(_Section):
     max_area_jump: float = 4.0  # largest ratio of mask areas of neighbouring visible frames
     min_forward_backward_iou: float = 0.3
     min_visible_frames: int = 3
+    max_fragments: int = 4  # stretches of visible frames of one masklet
     min_assignment_margin: float = 0.0
 
 
@@ -73,6 +89,7 @@ class PipelineConfig(_Section):
     """Everything that results depend on, one section per stage."""
 
     videos: VideosConfig = VideosConfig()
+    near_duplicates: NearDuplicatesConfig = NearDuplicatesConfig()
     clips: ClipsConfig = ClipsConfig()
     entities: EntitiesConfig = EntitiesConfig()
     masklets: MaskletsConfig = MaskletsConfig()
@@ -106,8 +123,15 @@ class Settings(BaseSettings):
     drop_prefix: str = Field("drops/", description="Object keys under it are videos to ingest")
     cache_dir: Path | None = Field(None, description="Where workers keep fetched videos; default under home")
     cache_max_bytes: int = 20 * 2**30
-    max_attempts: int = Field(3, ge=1, description="Starts of one stage on one video before it counts as failed")
+    max_attempts: int = Field(
+        3, ge=1, description="Starts of one stage on one video before it counts as failed"
+    )
     pipeline: PipelineConfig = PipelineConfig()
+
+    @property
+    def video_cache_dir(self) -> Path:
+        """Where this machine keeps fetched videos."""
+        return self.cache_dir or home() / "cache" / "videos"
 
     @classmethod
     def settings_customise_sources(

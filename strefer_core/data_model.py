@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, TypedDict
+from typing import Literal
+
+from typing_extensions import TypedDict  # typing's own cannot be validated by pydantic before Python 3.12
 
 FRAME_COUNT = 32
 """Sampled frames per video: `linspace` over its frames, first and last included (the released format)."""
@@ -20,7 +22,7 @@ Status = Literal["running", "done", "filtered", "failed"]
 
 
 class Rle(TypedDict):
-    """COCO run-length encoding, column-major: `size` is `[height_px, width_px]`, `counts` compressed ASCII."""
+    """COCO run-length encoding, column-major: `size` is `[height_px, width_px]`, `counts` is ASCII."""
 
     size: list[int]
     counts: str
@@ -30,11 +32,13 @@ class Rle(TypedDict):
 class Figures:
     """Cheap figures of one video, measured before anything heavy."""
 
-    motion_px: float | None  # mean length of the codec's motion vectors, pixels per frame; None: codec has none
+    # Mean length of the codec's motion vectors over the fastest 1 % of the picture, in pixels between a frame
+    # and its reference; None where the codec shows no vectors (H.265, VP9, AV1, all-key-frame codecs).
+    motion_px: float | None
     black_share: float  # share of sampled frames that are black, 0..1
     frozen_share: float  # share of neighbouring sampled frames that do not differ, 0..1
     sharpness: float  # median variance of the Laplacian over the sampled frames
-    perceptual_hashes: tuple[str, ...]  # 64-bit hashes (16 hex digits) of evenly spaced frames, in time order
+    perceptual_hashes: tuple[str, ...]  # 64-bit, 16 hex digits, of 8 evenly spaced frames in time order
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +134,7 @@ class TranscriptSegment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """One turn of a conversation; holds `<region>`, `<start_time>`, `<end_time>` placeholders, never `<image>`."""
+    """One turn; may hold `<region>`, `<start_time>`, `<end_time>` placeholders, never `<image>`."""
 
     role: Literal["human", "gpt"]
     text: str
@@ -224,6 +228,6 @@ class StageRun:
     result_key: str | None = None  # object key of the result document; set where `status` is "done"
     reason: str | None = None  # why filtered, or the message of the failure
     error_class: str | None = None  # set where `status` is "failed"
-    is_retryable: bool = False
+    is_retryable: bool = False  # failed, and asked for again it is tried again; a bad input is not
     attempts: int = 1
     compute_s: float = 0.0
