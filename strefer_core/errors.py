@@ -17,7 +17,7 @@ from __future__ import annotations
 
 
 class StreferError(Exception):
-    """Base of all expected failures. `is_retryable` says whether running again can help."""
+    """Base of all expected failures. `is_retryable` says whether trying again at once can help."""
 
     is_retryable = False
 

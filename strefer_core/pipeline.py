@@ -29,7 +29,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from strefer_core import data_model as dm
 from strefer_core.backends import registry
 from strefer_core.config import PipelineConfig
-from strefer_core.errors import MismatchError, MissingInput, StreferError, WorkerLost
+from strefer_core.errors import InputError, MismatchError, MissingInput, StreferError, WorkerLost
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ class Blobs(Protocol):
     """The part of `store.objects.ObjectStore` that a stage run needs."""
 
     def put_content(self, data: bytes, prefix: str, suffix: str) -> str:
-        """Store under `prefix/<sha256><suffix>` unless it is there; returns the key."""
+        """Store under a key made of prefix, SHA-256 and suffix unless it is there; returns the key."""
 
     def get_bytes(self, key: str) -> bytes: ...
 
@@ -334,10 +334,10 @@ class _Attempt:
         except Filtered as outcome:
             return self.state(status="filtered", reason=outcome.reason), outcome.result
         except StreferError as error:
-            return self.failed(error, is_retryable=error.is_retryable), None
+            return self.failed(error), None
         except Exception as error:  # a bug on one video becomes that video's row; the batch goes on
             log.exception("stage=%s video=%s failed", self.request.stage, self.request.video_id)
-            return self.failed(error, is_retryable=False), None
+            return self.failed(error), None
 
     def compute(self) -> dm.Result:
         chain = self.request.check()
@@ -355,12 +355,13 @@ class _Attempt:
         )
         return stage.run(task)
 
-    def failed(self, error: Exception, *, is_retryable: bool) -> dm.StageRun:
+    def failed(self, error: Exception) -> dm.StageRun:
+        """A bad input stays bad; anything else may be mended by the time somebody asks again."""
         return self.state(
             status="failed",
             reason=str(error) or repr(error),
             error_class=type(error).__name__,
-            is_retryable=is_retryable,
+            is_retryable=not isinstance(error, InputError),
         )
 
     def state(self, **known: Any) -> dm.StageRun:

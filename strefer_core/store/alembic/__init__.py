@@ -1,0 +1,1 @@
+"""Alembic's environment for the catalog; see `strefer_core.store.migrations`."""
