@@ -1,0 +1,59 @@
+"""`annotate_videos`: who, where and when in each video, written as instruction-response pairs."""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, Param, task_group
+from airflow.sdk.bases.operator import chain
+
+from operators import flow
+from operators.assets import VIDEOS
+from operators.stage import StageOperator
+
+DOC = """
+### Annotate videos
+Starts when `ingest_videos` has taken in a drop. Five stages per video, batch by batch:
+`clips` (cpu) and `entities` (llm), then `masklets` (gpu), `transcript` (llm), `instructions` (llm).
+The heavy work is done by Celery workers with warm models; these tasks wait in the triggerer.
+
+| parameter | meaning |
+|---|---|
+| `drop_ids` | drops to annotate; empty: those that started the run, or all |
+| `failure_tolerance` | share of failed videos above which a batch, and the run, fails |
+
+Then the asset `instructions` starts `curate_dataset`. Changing one stage's settings and running this
+again recomputes that stage and what follows it, nothing else.
+"""
+
+with DAG(
+    dag_id="annotate_videos",
+    doc_md=DOC,
+    schedule=[VIDEOS],
+    start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=2,
+    default_args={"retries": 2, "retry_delay": pendulum.duration(seconds=10)},
+    params={
+        "drop_ids": Param([], type="array", items={"type": "string"}, title="Drops"),
+        "failure_tolerance": Param(0.5, type="number", minimum=0, maximum=1),
+    },
+    tags=["strefer"],
+):
+
+    @task_group
+    def batch(video_ids: list[str]) -> None:
+        """One batch of videos through the five stages."""
+        stage = {
+            name: StageOperator(
+                task_id=name,
+                stage=name,
+                video_ids=video_ids,
+                failure_tolerance="{{ params.failure_tolerance }}",
+            )
+            for name in flow.ANNOTATE_STAGES
+        }
+        [stage["clips"], stage["entities"]] >> stage["masklets"]
+        chain(stage["masklets"], stage["transcript"], stage["instructions"])
+
+    done = batch.expand(video_ids=flow.find_videos())
+    done >> flow.announce_instructions() >> flow.gate(flow.ANNOTATE_STAGES)

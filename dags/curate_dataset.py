@@ -1,0 +1,52 @@
+"""`curate_dataset`: check every pair, keep what passes, publish an immutable dataset version."""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, Param, task_group
+
+from operators import flow
+from operators.assets import INSTRUCTIONS
+from operators.stage import StageOperator
+
+DOC = """
+### Curate dataset
+Starts when `annotate_videos` has written instructions. Runs the row checks of the `quality` stage, then
+publishes everything accepted so far as one dataset version: the released JSON format, JSONL, a manifest
+with checksums and lineage, and a data card. A version is named by its content: publishing the same
+content again makes nothing new, and readers see a whole version or none.
+
+| parameter | meaning |
+|---|---|
+| `drop_ids` | drops whose videos to check; empty: those that started the run, or all |
+| `failure_tolerance` | share of failed videos above which the run fails |
+
+Then the asset `datasets` carries the version and its counts.
+"""
+
+with DAG(
+    dag_id="curate_dataset",
+    doc_md=DOC,
+    schedule=[INSTRUCTIONS],
+    start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": pendulum.duration(seconds=10)},
+    params={
+        "drop_ids": Param([], type="array", items={"type": "string"}, title="Drops"),
+        "failure_tolerance": Param(0.5, type="number", minimum=0, maximum=1),
+    },
+    tags=["strefer"],
+):
+
+    @task_group
+    def batch(video_ids: list[str]) -> None:
+        """One batch of videos through the row checks."""
+        StageOperator(
+            task_id="quality",
+            stage="quality",
+            video_ids=video_ids,
+            failure_tolerance="{{ params.failure_tolerance }}",
+        )
+
+    batch.expand(video_ids=flow.find_videos()) >> flow.publish() >> flow.gate(flow.CURATE_STAGES)

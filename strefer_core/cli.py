@@ -1,0 +1,174 @@
+"""The `strefer` command. Results on stdout, progress on stderr, `--json` for machines.
+
+Exit codes: 0 done; 1 the work ended with failures; 2 the call or the settings are wrong; 3 a service or
+part did not answer. Everything heavy is imported inside its command, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from strefer_core import __version__
+from strefer_core.errors import ConfigError, InputError, StackError, StoreError, StreferError
+
+FILE = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+class Commands(click.Group):
+    """Turns expected errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StreferError as error:
+            click.echo(f"strefer: {error}", err=True)
+            code = {ConfigError: 2, InputError: 2, StackError: 3, StoreError: 3}
+            sys.exit(next((c for kind, c in code.items() if isinstance(error, kind)), 1))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="strefer")
+def main() -> None:
+    """Space-time instruction data from raw video: ingest, annotate, check, publish."""
+
+
+@main.command()
+@click.option("--cpu", default=1, show_default=True, help="Processes on the cpu queue.")
+@click.option("--gpu", default=1, show_default=True, help="Processes on the gpu queue.")
+@click.option("--llm", default=1, show_default=True, help="Processes on the llm queue.")
+@as_json
+def up(cpu: int, gpu: int, llm: int, as_json: bool) -> None:
+    """Start the embedded stack (or find the one that runs) and wait until it is ready."""
+    from strefer_core.commands import stack
+
+    stack.up({"cpu": cpu, "gpu": gpu, "llm": llm}, as_json=as_json)
+
+
+@main.command()
+def down() -> None:
+    """Stop the embedded stack; its state stays for the next `up`."""
+    from strefer_core.commands import stack
+
+    stack.down()
+
+
+@main.command()
+@as_json
+def status(as_json: bool) -> None:
+    """Show each part of the embedded stack: state, health, memory, log. Exits 1 if one is down."""
+    from strefer_core.commands import stack
+
+    sys.exit(0 if stack.status(as_json=as_json) else 1)
+
+
+@main.command()
+@as_json
+def config(as_json: bool) -> None:
+    """Show the settings in force and the variable that sets each. Secrets are masked."""
+    from strefer_core.commands import config as command
+
+    command.show(as_json=as_json)
+
+
+@main.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Check what this machine can run and what it can reach. Exits 1 if something is broken."""
+    from strefer_core.commands import doctor as command
+
+    sys.exit(0 if command.check(as_json=as_json) else 1)
+
+
+@main.command()
+@click.argument("videos", nargs=-1, required=True, type=FILE)
+@click.option("--out", "out_dir", required=True, type=FOLDER, help="Folder for dataset and overlays.")
+@as_json
+def run(videos: tuple[Path, ...], out_dir: Path, as_json: bool) -> None:
+    """Run every stage on VIDEOS (files or folders) in this process: no Airflow, no server."""
+    from strefer_core.commands import run as command
+
+    sys.exit(0 if command.run(list(videos), out_dir, as_json=as_json) else 1)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=FILE)
+@click.option("--name", help="Name of the drop; default: the time.")
+@click.option("--failure-tolerance", type=click.FloatRange(0, 1), help="Share of failed videos to accept.")
+@as_json
+def drop(paths: tuple[Path, ...], name: str | None, failure_tolerance: float | None, as_json: bool) -> None:
+    """Upload PATHS (files or folders) as one drop, start the DAGs and follow them to the end."""
+    from strefer_core.commands import drop as command
+
+    sys.exit(0 if command.drop(list(paths), name, failure_tolerance, as_json=as_json) else 1)
+
+
+@main.command()
+@click.argument("video")
+@click.option("--out", "out_dir", type=FOLDER, help="Write the overlay pictures here.")
+@click.option("--animate", is_flag=True, help="Write an animation as well.")
+@as_json
+def show(video: str, out_dir: Path | None, animate: bool, as_json: bool) -> None:
+    """Show what is known of VIDEO (a file or a video id), with an overlay of its masklets."""
+    from strefer_core.commands import show as command
+
+    command.show(video, out_dir, animate=animate, as_json=as_json)
+
+
+@main.command()
+@click.argument("version", required=False)
+@click.option("--out", "out_dir", required=True, type=FOLDER)
+@as_json
+def export(version: str | None, out_dir: Path, as_json: bool) -> None:
+    """Copy a dataset VERSION (default: the latest) to a folder, checksums verified."""
+    from strefer_core.commands import export as command
+
+    command.export(version, out_dir, as_json=as_json)
+
+
+@main.group()
+def world() -> None:
+    """Rendered videos whose truth is known exactly."""
+
+
+@world.command()
+@click.option("--seed", default=0, show_default=True)
+@click.option("--videos", default=6, show_default=True, type=click.IntRange(1))
+@click.option("--out", "out_dir", required=True, type=FOLDER)
+@as_json
+def render(seed: int, videos: int, out_dir: Path, as_json: bool) -> None:
+    """Write MP4s and their truth (JSON with run-length masks)."""
+    from strefer_core.commands import world as command
+
+    command.render(seed, videos, out_dir, as_json=as_json)
+
+
+@main.command()
+@click.option("--videos", type=FILE, help="Folder of your own videos instead of the rendered world.")
+@click.option("--keep", is_flag=True, help="Leave the stack up.")
+def demo(videos: Path | None, keep: bool) -> None:
+    """Bring the stack up, drop six videos, follow them to a dataset, say where everything is."""
+    from strefer_core.commands import demo as command
+
+    sys.exit(0 if command.demo(videos, keep=keep) else 1)
+
+
+@main.command()
+def password() -> None:
+    """Print the password of Airflow's user, as the embedded stack made it."""
+    from strefer_core.commands import config as command
+
+    command.password()
+
+
+@main.command()
+def init() -> None:
+    """Prepare outside services: the catalog's schema and the bucket (`strefer up` does so by itself)."""
+    from strefer_core.commands import config as command
+
+    command.init()

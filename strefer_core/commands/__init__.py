@@ -1,0 +1,1 @@
+"""What each `strefer` command does; `strefer_core.cli` only declares them."""

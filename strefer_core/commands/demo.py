@@ -1,0 +1,71 @@
+"""`strefer demo`: the whole system once, on this machine, from video files to a published dataset."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from strefer_core.config import home
+from strefer_core.console import out, say
+from strefer_core.drop import DropReport
+
+WORLD_SEED, WORLD_VIDEOS = 7, 6
+
+
+def demo(videos: Path | None, *, keep: bool) -> bool:
+    """Run it; True where every DAG run succeeded and a dataset is there. The stack is stopped after it."""
+    from strefer_core.commands import drop, stack
+
+    started = time.monotonic()
+    folder = videos or _world()
+    say("starting the stack")
+    was_running = stack.start({}).was_running
+    try:
+        say(f"dropping {folder}")
+        report = drop.deliver([folder], None, None)
+        out.print(drop.table_of(report))
+        picture = _overlay(report)
+        _say_where(report, picture, keep=keep or was_running)
+    finally:
+        if not keep and not was_running:
+            say("stopping the stack (KEEP=1 leaves it up)")
+            stack.down()
+    say(f"done in {time.monotonic() - started:.0f} s")
+    return report.is_success and report.dataset is not None
+
+
+def _world() -> Path:
+    from strefer_core.commands import world
+
+    folder = home() / "demo-videos"
+    say(f"rendering {WORLD_VIDEOS} videos of the world into {folder}")
+    world.render(WORLD_SEED, WORLD_VIDEOS, folder, as_json=False)
+    return folder
+
+
+def _overlay(report: DropReport) -> Path | None:
+    """Pictures of every video with masklets; the first is shown."""
+    from strefer_core.commands import show
+
+    folder = home() / "overlays"
+    pictures = [show.overlay(video_id, folder) for video_id in report.video_ids]
+    return next((picture for picture in pictures if picture), None)
+
+
+def _say_where(report: DropReport, picture: Path | None, *, keep: bool) -> None:
+    from strefer_core.commands.export import export_version
+    from strefer_core.config import settings
+
+    now = settings()
+    already, computed = sum(report.already.values()), sum(report.computed.values())
+    out.print(f"\nStage runs: {computed} computed now, {already} done before")
+    if report.dataset:
+        folder = home() / "datasets" / report.dataset
+        export_version(report.dataset, folder)
+        new = "new" if report.dataset_is_new else "the same content as before, so nothing new was published"
+        out.print(f"Dataset    {report.dataset} ({new})\n           {folder}")
+    out.print(f"Overlay    {picture or 'none: no masklet was found'}")
+    out.print(f"Airflow    {now.airflow_url}  {'is up' if keep else 'up again with `strefer up`'}")
+    out.print(f"  login    {now.airflow_user}, password: `strefer password`")
+    for run in report.runs:
+        out.print(f"  {run['dag_id']:16} {run['state']}  {run['url']}")

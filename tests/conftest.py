@@ -1,0 +1,19 @@
+"""Airflow reads its environment at import, so it is set here, before any test module is loaded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+_home = tempfile.mkdtemp(prefix="strefer-airflow-")
+os.environ.update(
+    AIRFLOW_HOME=_home,
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_home}/airflow.db",
+    STREFER_HOME=str(Path(_home) / "strefer"),
+)

@@ -1,0 +1,145 @@
+"""Every DAG loads fast and light, has the shape that the design asks for, and survives serialization."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operators import flow
+from strefer_core.pipeline import STAGES
+
+DAGS = Path(__file__).parents[2] / "dags"
+FILES = sorted(DAGS.glob("*.py"))
+IDS = ("ingest_videos", "annotate_videos", "curate_dataset")
+
+PROBE = """
+import json, runpy, sys, time
+# What the DAG processor has imported anyway:
+import airflow.sdk, airflow.triggers.base, airflow.dag_processing.dagbag
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, BaseOperator, CronTriggerTimetable, Param
+before = set(sys.modules)
+wall, cpu = time.perf_counter(), time.process_time()
+runpy.run_path(sys.argv[1])
+print(json.dumps({
+    "cpu_s": time.process_time() - cpu,
+    "wall_s": time.perf_counter() - wall,
+    "modules": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
+}))
+"""
+
+HEAVY = {
+    "av", "boto3", "celery", "cv2", "great_expectations", "imagehash", "numpy", "pandas", "PIL", "psycopg2",
+    "pycocotools", "scenedetect", "scipy", "torch", "transformers",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=str(DAGS))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_imports_fast_and_without_heavy_modules(path: Path) -> None:
+    """The least of three: what the file costs, not what else the machine was doing."""
+    runs = [
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", PROBE, str(path)], capture_output=True, text=True, check=True
+            ).stdout.splitlines()[-1]
+        )
+        for _ in range(3)
+    ]
+    assert not HEAVY & set(runs[0]["modules"])
+    assert min(run["cpu_s"] for run in runs) < 0.5
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_is_thin_wiring(path: Path) -> None:
+    code = [line for line in path.read_text().split('"""')[-1].splitlines() if line.strip()]
+    assert len(code) <= 50
+
+
+def test_the_dags_are_these(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == sorted(IDS)
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_dag_is_documented_and_bounded(dags: dict[str, Any], dag_id: str) -> None:
+    dag = dags[dag_id]
+    assert dag.doc_md
+    assert all(f"`{name}`" in dag.doc_md for name in dag.params)
+    assert dag.catchup is False
+    assert dag.max_active_runs <= 2
+    assert all(task.retries == 2 for task in dag.tasks)
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_the_gate_is_the_only_leaf(dags: dict[str, Any], dag_id: str) -> None:
+    leaves = [task.task_id for task in dags[dag_id].tasks if not task.downstream_task_ids]
+    assert leaves == ["gate"]
+    assert dags[dag_id].get_task("gate").trigger_rule == "all_done"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "edges"),
+    [
+        ("ingest_videos", [("find_drop", "batch.register"), ("batch.register", "batch.videos")]),
+        (
+            "annotate_videos",
+            [
+                ("find_videos", "batch.clips"),
+                ("find_videos", "batch.entities"),
+                ("batch.clips", "batch.masklets"),
+                ("batch.entities", "batch.masklets"),
+                ("batch.masklets", "batch.transcript"),
+                ("batch.transcript", "batch.instructions"),
+                ("batch.instructions", "announce_instructions"),
+            ],
+        ),
+        ("curate_dataset", [("find_videos", "batch.quality"), ("batch.quality", "publish")]),
+    ],
+)
+def test_tasks_follow_each_other(dags: dict[str, Any], dag_id: str, edges: list[tuple[str, str]]) -> None:
+    for upstream, downstream in edges:
+        assert downstream in dags[dag_id].get_task(upstream).downstream_task_ids
+
+
+def test_every_stage_runs_after_what_it_needs(dags: dict[str, Any]) -> None:
+    order = [*flow.INGEST_STAGES, *flow.ANNOTATE_STAGES, *flow.CURATE_STAGES]
+    assert sorted(order) == sorted(STAGES)
+    for stage in STAGES.values():
+        assert all(order.index(need) < order.index(stage.name) for need in stage.needs)
+
+
+def test_assets_join_the_dags(dags: dict[str, Any]) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    def outlets(dag_id: str) -> set[str]:
+        return {asset.name for task in dags[dag_id].tasks for asset in task.outlets}
+
+    def inlets(dag_id: str) -> set[str]:
+        text = json.dumps(DagSerialization.serialize_dag(dags[dag_id])["timetable"])
+        return set(re.findall(r'"name": "(\w+)", "uri"', text))
+
+    assert inlets("ingest_videos") == {"drops"}
+    assert outlets("ingest_videos") == inlets("annotate_videos") == {"videos"}
+    assert outlets("annotate_videos") == inlets("curate_dataset") == {"instructions"}
+    assert outlets("curate_dataset") == {"datasets"}
+
+
+@pytest.mark.parametrize("dag_id", IDS)
+def test_dag_survives_serialization(dags: dict[str, Any], dag_id: str) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    again = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags[dag_id]))
+    assert {t.task_id for t in again.tasks} == {t.task_id for t in dags[dag_id].tasks}
