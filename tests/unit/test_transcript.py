@@ -1,0 +1,215 @@
+"""What things do, told from masks that were drawn: motion, rest, comings and goings, and no noise."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+import pytest
+from samples import DURATION_S, TIMES_S, Actor, BoxAt, Sample, between, mover, path, red, rich, sample, task
+
+from strefer_core import data_model as dm
+from strefer_core.backends.rules import RulesTranscriber
+from strefer_core.errors import BackendError
+from strefer_core.stages import transcript
+
+FRAME_S = TIMES_S[1] - TIMES_S[0]
+
+
+def segments_of(given: Sample) -> list[dm.TranscriptSegment]:
+    return list(transcript.run(task("transcript", given, RulesTranscriber())).segments)
+
+
+def kinds(segment: dm.TranscriptSegment) -> list[tuple[str, str | None]]:
+    return [(action.kind, action.direction) for action in segment.actions]
+
+
+def test_a_square_moves_left_then_stops() -> None:
+    (segment,) = segments_of(mover())
+    assert kinds(segment) == [("move", "left"), ("stand", None)]
+    move, stand = segment.actions
+    assert move.start_s == 0
+    assert move.end_s == pytest.approx(4.0, abs=FRAME_S)
+    assert (stand.start_s, stand.end_s) == (move.end_s, TIMES_S[-1])
+    assert segment.text == "The red square moves to the left, then stops."
+
+
+CASES: list[tuple[str, BoxAt, list[tuple[str, str | None]]]] = [
+    ("right", path((0, 20, 100), (8, 250, 100)), [("move", "right")]),
+    ("up", path((0, 100, 190), (8, 100, 10)), [("move", "up")]),
+    ("down", path((0, 100, 10), (8, 100, 190)), [("move", "down")]),
+    ("mostly right", path((0, 20, 50), (8, 250, 100)), [("move", "right")]),
+    ("slow drift", path((0, 200, 100), (8, 140, 100)), [("move", "left")]),
+    ("still", path((0, 100, 100)), [("stand", None)]),
+    (
+        "there and back",
+        path((0, 20, 100), (4, 250, 100), (8, 20, 100)),
+        [("move", "right"), ("move", "left")],
+    ),
+    (
+        "in over the right edge",
+        between(2, 9, path((2, 330, 100), (4, 200, 100))),
+        [("enter", "right"), ("move", "left"), ("stand", None)],
+    ),
+    (
+        "out over the left edge",
+        path((0, 150, 100), (3, 150, 100), (5, -45, 100)),
+        [("stand", None), ("move", "left"), ("leave", "left")],
+    ),
+    (
+        "all at once",
+        between(2, 5, path((0, 100, 100))),
+        [("appear", None), ("stand", None), ("disappear", None)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "corner", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_one_thing(name: str, corner: BoxAt, expected: list[tuple[str, str | None]]) -> None:
+    (segment,) = segments_of(sample([red(corner)]))
+    assert kinds(segment) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_jitter_is_no_action(seed: int) -> None:
+    rng = random.Random(seed)
+    (segment,) = segments_of(
+        sample([red(lambda _: (140 + rng.choice((-1, 0, 1)), 100 + rng.choice((-1, 0, 1))))])
+    )
+    assert kinds(segment) == [("stand", None)]
+
+
+def test_a_lost_frame_is_no_exit() -> None:
+    lost = TIMES_S[10]
+    (segment,) = segments_of(sample([red(lambda t: None if t == lost else (140, 100))]))
+    assert not {"appear", "disappear", "enter", "leave"} & {action.kind for action in segment.actions}
+
+
+def test_growth_is_no_motion() -> None:
+    small = sample([red(path((0, 140, 100)))])
+    sides = [20 + 4 * i for i in range(len(TIMES_S))]
+    corners = [(160 - side / 2, 120 - side / 2) for side in sides]
+    drawn = [
+        sample([Actor("the red square", "square", path((0, *corner)), side)]).masklets[0]
+        for corner, side in zip(corners, sides, strict=True)
+    ]
+    grown = replace(
+        small.masklets[0],
+        masks=tuple(m.masks[i] for i, m in enumerate(drawn)),
+        boxes_px=tuple(m.boxes_px[i] for i, m in enumerate(drawn)),
+        areas_px=tuple(m.areas_px[i] for i, m in enumerate(drawn)),
+    )
+    (segment,) = segments_of(replace(small, masklets=(grown,)))
+    assert ("grow", None) in kinds(segment)
+    assert "move" not in {action.kind for action in segment.actions}
+
+
+def test_a_pan_seen_by_three_things_is_no_motion_of_theirs() -> None:
+    def panned(x: float, y: float) -> BoxAt:
+        return path((0, x + 100, y), (8, x, y))
+
+    still = [
+        Actor(f"the {word} box", "box", panned(40 + 60 * i, 60 * i)) for i, word in enumerate(("a", "b", "c"))
+    ]
+    walker = Actor("the dog", "dog", path((0, 120, 190)))  # keeps up with the camera: it walks to the right
+    told = segments_of(sample([*still, walker]))
+    assert [kinds(segment) for segment in told[:3]] == [[("stand", None)]] * 3
+    assert ("move", "right") in kinds(told[3])
+
+
+def test_approach_names_the_nearest_thing_ahead() -> None:
+    given = sample(
+        [
+            red(path((0, 10, 100), (6, 150, 100))),
+            Actor("the blue circle", "circle", path((0, 200, 100))),
+            Actor("the green star", "star", path((0, 280, 100))),
+        ]
+    )
+    first, *_ = segments_of(given)
+    assert first.text == "The red square moves to the right towards the blue circle, then stops."
+    towards = [action for action in first.actions if action.kind == "approach"]
+    assert [action.other_entity_id for action in towards] == [given.entity_id("circle")]
+
+
+def test_following_keeps_its_distance() -> None:
+    given = sample(
+        [
+            Actor("the dog", "dog", path((0, 10, 100), (8, 180, 100)), 30),
+            Actor("the cat", "cat", path((0, 80, 100), (8, 250, 100)), 30),
+        ]
+    )
+    dog, cat = segments_of(given)
+    assert [a.other_entity_id for a in dog.actions if a.kind == "follow"] == [given.entity_id("cat")]
+    assert "follow" not in {action.kind for action in cat.actions}
+
+
+def test_passing_in_front_hides_the_other() -> None:
+    front = path((0, 10, 95), (8, 270, 95))
+
+    def behind(t: float) -> tuple[float, float] | None:
+        x = front(t)
+        assert x is not None
+        return None if x[0] <= 130 and x[0] + 50 >= 160 else (130, 105)
+
+    given = sample([Actor("the red box", "box", front, 50), Actor("the ball", "ball", behind, 30)])
+    box, ball = segments_of(given)
+    hides = [action for action in box.actions if action.kind == "occlude"]
+    assert [action.other_entity_id for action in hides] == [given.entity_id("ball")]
+    assert {"disappear", "appear"} <= {action.kind for action in ball.actions}
+    assert "passes in front of the ball" in str(box.text)
+
+
+def test_clips_have_their_own_segments_and_frames() -> None:
+    given = rich()
+    told = segments_of(given)
+    assert len(told) == len(given.clips) * len(given.masklets)
+    assert len({segment.segment_id for segment in told}) == len(told)
+    for segment in told:
+        frames = set(TIMES_S)
+        for action in segment.actions:
+            assert segment.start_s <= action.start_s < action.end_s <= segment.end_s
+            assert {action.start_s, action.end_s} <= frames
+
+
+def test_text_is_none_exactly_where_no_frame_shows_the_thing() -> None:
+    given = sample(
+        [red(between(5, 9, path((0, 100, 100))))],
+        cuts_s=(4.0, TIMES_S[20] + 0.01, TIMES_S[20] + 0.02),  # the third clip lies between two frames
+    )
+    assert [segment.text is None for segment in segments_of(given)] == [True, False, True, False]
+
+
+def test_a_clip_with_one_frame_says_no_more_than_that_it_is_seen() -> None:
+    given = sample([red(path((0, 100, 100)))], cuts_s=(0.1,))
+    assert segments_of(given)[0].text == "The red square can be seen."
+    assert segments_of(given)[0].actions == ()
+
+
+def test_no_masklet_no_segment() -> None:
+    given = replace(mover(), masklets=())
+    assert segments_of(given) == []
+
+
+@dataclass
+class Babbler:
+    """A transcriber that answers with what it is given."""
+
+    actions: tuple[dm.Action, ...]
+    copies: int = 1
+
+    def transcribe(self, *_: object) -> list[tuple[str | None, tuple[dm.Action, ...]]]:
+        return [("It flies.", self.actions)] * self.copies
+
+
+@pytest.mark.parametrize(
+    ("babbler", "message"),
+    [
+        (Babbler((), copies=2), "2 answers for 1 masklets"),
+        (Babbler((dm.Action(kind="fly", start_s=0, end_s=1),)), "unknown action kind 'fly'"),
+        (Babbler((dm.Action(kind="move", start_s=0, end_s=DURATION_S + 1),)), "is not inside"),
+        (Babbler((dm.Action(kind="move", start_s=2, end_s=2),)), "is not inside"),
+    ],
+)
+def test_answers_that_do_not_fit_are_refused(babbler: Babbler, message: str) -> None:
+    with pytest.raises(BackendError, match=message):
+        transcript.run(task("transcript", mover(), babbler))
