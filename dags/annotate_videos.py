@@ -18,7 +18,7 @@ The heavy work is done by Celery workers with warm models; these tasks wait in t
 
 | parameter | meaning |
 |---|---|
-| `drop_ids` | drops to annotate; empty: those that started the run, or all |
+| `drop_ids` | drops to annotate, besides those that started the run; with neither: all |
 | `failure_tolerance` | share of failed videos above which a batch, and the run, fails |
 
 Then the asset `instructions` starts `curate_dataset`. Changing one stage's settings and running this
@@ -29,7 +29,6 @@ with DAG(
     dag_id="annotate_videos",
     doc_md=DOC,
     schedule=[VIDEOS],
-    start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=2,
     default_args={"retries": 2, "retry_delay": pendulum.duration(seconds=10)},
@@ -55,5 +54,5 @@ with DAG(
         [stage["clips"], stage["entities"]] >> stage["masklets"]
         chain(stage["masklets"], stage["transcript"], stage["instructions"])
 
-    done = batch.expand(video_ids=flow.find_videos())
+    done = batch.expand(video_ids=flow.find_videos(after="videos", before="clips"))
     done >> flow.announce_instructions() >> flow.gate(flow.ANNOTATE_STAGES)

@@ -18,7 +18,7 @@ content again makes nothing new, and readers see a whole version or none.
 
 | parameter | meaning |
 |---|---|
-| `drop_ids` | drops whose videos to check; empty: those that started the run, or all |
+| `drop_ids` | drops whose videos to check, besides those that started the run; with neither: all |
 | `failure_tolerance` | share of failed videos above which the run fails |
 
 Then the asset `datasets` carries the version and its counts.
@@ -28,7 +28,6 @@ with DAG(
     dag_id="curate_dataset",
     doc_md=DOC,
     schedule=[INSTRUCTIONS],
-    start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": pendulum.duration(seconds=10)},
@@ -49,4 +48,5 @@ with DAG(
             failure_tolerance="{{ params.failure_tolerance }}",
         )
 
-    batch.expand(video_ids=flow.find_videos()) >> flow.publish() >> flow.gate(flow.CURATE_STAGES)
+    done = batch.expand(video_ids=flow.find_videos(after="instructions", before="quality"))
+    done >> flow.publish() >> flow.gate(flow.CURATE_STAGES)

@@ -11,14 +11,13 @@ from operators.stage import StageOperator
 
 DOC = """
 ### Ingest videos
-Finds objects under the drop prefix that no drop holds yet, gives each its identity (the hash of its
-bytes), probes and measures it on the `cpu` workers, and filters what is black, frozen, too short or a
-near-duplicate. A file that is no video becomes a failed row with the reason; the rest goes on.
+Finds objects under the drop prefix that no drop holds yet (a folder there is a drop), gives each its
+identity (the hash of its bytes), probes and measures it on the `cpu` workers, and filters what is black,
+frozen, too short or a near-duplicate. A file that is no video becomes a failed row with the reason; the rest goes on.
 
 | parameter | meaning |
 |---|---|
-| `prefix` | object keys to look under; empty: the configured drop prefix |
-| `drop_id` | name of the drop; empty: named after the run |
+| `drop_id` | one drop, taken in whole; empty: whatever is new under the drop prefix |
 | `failure_tolerance` | share of failed videos above which the run fails |
 
 Then the asset `videos` starts `annotate_videos`. Clear any task to compute only what is missing.
@@ -28,13 +27,11 @@ with DAG(
     dag_id="ingest_videos",
     doc_md=DOC,
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 2 * * *", timezone="UTC"), assets=[DROPS]),
-    start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": pendulum.duration(seconds=10)},
     params={
-        "prefix": Param("", type="string", title="Prefix", description="Object keys to look under"),
-        "drop_id": Param("", type="string", title="Drop", pattern=r"^[\w.-]{0,100}$"),
+        "drop_id": Param("", type="string", title="Drop", pattern=r"^[^/]{0,100}$"),
         "failure_tolerance": Param(0.5, type="number", minimum=0, maximum=1),
     },
     tags=["strefer"],
@@ -50,5 +47,6 @@ with DAG(
             failure_tolerance="{{ params.failure_tolerance }}",
         )
 
-    done = batch.expand(keys=flow.find_drop())
-    done >> flow.filter_near_duplicates() >> flow.announce_videos() >> flow.gate(flow.INGEST_STAGES)
+    keys = flow.find_drops()
+    filtered = flow.filter_near_duplicates()
+    batch.expand(keys=keys) >> filtered >> flow.announce_videos(keys) >> flow.gate(flow.INGEST_STAGES, keys)

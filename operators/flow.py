@@ -5,7 +5,6 @@ Every function takes plain values and the task context, and does its work throug
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow.sdk import Asset
+    from pydantic import JsonValue
 
 log = logging.getLogger(__name__)
 
@@ -28,32 +28,26 @@ ANNOTATE_STAGES = ("clips", "entities", "masklets", "transcript", "instructions"
 CURATE_STAGES = ("quality",)
 
 
-def run_drop_id() -> str:
-    """The drop that this run delivers: named in the form, else after the run itself."""
-    context: Any = get_current_context()
-    named: str | None = context["params"].get("drop_id")
-    run = context["dag_run"]
-    return named or f"{run.run_after:%Y%m%dT%H%M%S}-{hashlib.sha256(run.run_id.encode()).hexdigest()[:6]}"
+def run_drop_ids(batches_of_keys: Sequence[Sequence[str]] = ()) -> list[str]:
+    """Drops that this run is about: of these keys, of the form, of the asset events that started it."""
+    from strefer_core.ingest import drop_of
 
-
-def run_drop_ids() -> list[str]:
-    """Drops that this run is about: those of the asset events that started it, or those in the form."""
     context: Any = get_current_context()
-    named = context["params"].get("drop_ids") or []
+    named = [context["params"].get("drop_id"), *(context["params"].get("drop_ids") or [])]
+    of_keys = [drop_of(key, settings().drop_prefix) for keys in batches_of_keys for key in keys]
     events = [e for es in (context.get("triggering_asset_events") or {}).values() for e in es]
     told = [drop_id for event in events for drop_id in event.extra.get("drop_ids", [])]
-    return list(dict.fromkeys([*named, *told]))
+    return [drop_id for drop_id in dict.fromkeys([*named, *of_keys, *told]) if drop_id]
 
 
 @task
-def find_drop() -> list[list[str]]:
-    """Claim what is new under the prefix; keys in batches."""
+def find_drops() -> list[list[str]]:
+    """Keys of the drop that the form names, else whatever is new under the drop prefix; in batches."""
     from strefer_core import worker
-    from strefer_core.ingest import open_drop
+    from strefer_core.ingest import find_keys
 
-    context: Any = get_current_context()
-    prefix = context["params"].get("prefix") or settings().drop_prefix
-    return batches(open_drop(worker.objects(), worker.catalog(), run_drop_id(), prefix))
+    drop_id = get_current_context()["params"].get("drop_id") or ""
+    return batches(find_keys(worker.objects(), worker.catalog(), settings().drop_prefix, drop_id))
 
 
 @task
@@ -62,7 +56,7 @@ def register(keys: list[str]) -> list[str]:
     from strefer_core import worker
     from strefer_core.ingest import register_videos
 
-    registered = register_videos(worker.objects(), worker.catalog(), run_drop_id(), keys)
+    registered = register_videos(worker.objects(), worker.catalog(), settings().drop_prefix, keys)
     for key, reason in registered.unread.items():
         log.error("cannot read %s: %s; the next ingest tries it again", key, reason)
     return registered.video_ids
@@ -86,24 +80,28 @@ def filter_near_duplicates() -> int:
 
 
 @task
-def find_videos() -> list[list[str]]:
-    """Videos of this run's drops (of all drops where none is named), in batches."""
+def find_videos(after: str, before: str) -> list[list[str]]:
+    """Videos of this run's drops (of all drops where none is named), in batches.
+
+    And every video that is through stage `after` and was never begun in stage `before`: should a killed
+    run or a lost asset event have left one behind, the next run takes it along.
+    """
     from strefer_core import worker
 
     catalog = worker.catalog()
     drop_ids = run_drop_ids() or [drop.drop_id for drop in catalog.drops()]
-    ids = dict.fromkeys(video_id for drop_id in drop_ids for video_id in catalog.drop_videos(drop_id))
-    return batches(list(ids))
+    ids = [video_id for drop_id in drop_ids for video_id in catalog.drop_videos(drop_id)]
+    return batches(list(dict.fromkeys([*ids, *catalog.left_behind(after, before)])))
 
 
-def _announce(asset: Asset, drop_ids: list[str]) -> Iterator[Metadata]:
-    yield Metadata(asset, {"drop_ids": drop_ids})
+def _announce(asset: Asset, drop_ids: Sequence[JsonValue]) -> Iterator[Metadata]:
+    yield Metadata(asset, {"drop_ids": list(drop_ids)})
 
 
 @task(outlets=[VIDEOS], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-def announce_videos() -> Iterator[Metadata]:
-    """Tell `annotate_videos` about this drop."""
-    yield from _announce(VIDEOS, [run_drop_id()])
+def announce_videos(batches_of_keys: list[list[str]]) -> Iterator[Metadata]:
+    """Tell `annotate_videos` about these drops."""
+    yield from _announce(VIDEOS, run_drop_ids(batches_of_keys))
 
 
 @task(outlets=[INSTRUCTIONS], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
@@ -123,7 +121,7 @@ def publish() -> Iterator[Metadata]:
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
-def gate(stages: Sequence[str]) -> dict[str, dict[str, int]]:
+def gate(stages: Sequence[str], batches_of_keys: list[list[str]] | None = None) -> dict[str, dict[str, int]]:
     """The run's only leaf: fails where any task failed or too large a share of a drop's videos did."""
     from strefer_core import worker
 
@@ -133,7 +131,7 @@ def gate(stages: Sequence[str]) -> dict[str, dict[str, int]]:
     if broken := sorted(name for name, state in states.items() if state in ("failed", "upstream_failed")):
         raise AirflowFailException(f"tasks failed: {', '.join(broken)}; their logs name videos and reasons")
     seen: dict[str, dict[str, int]] = {}
-    for drop_id in run_drop_ids() or [run_drop_id()]:
+    for drop_id in run_drop_ids(batches_of_keys or ()):
         for progress in worker.catalog().drop_progress(drop_id):
             if progress.stage in stages and progress.failed > tolerance * progress.videos:
                 raise AirflowFailException(

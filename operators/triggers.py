@@ -99,7 +99,7 @@ class StageTrigger(BaseTrigger):
     def __init__(
         self, *, batch_id: str, stage: str, config: Mapping[str, Any], failure_tolerance: float
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.batch_id = batch_id
         self.stage = stage
         self.config = dict(config)
@@ -176,7 +176,7 @@ class DropWatchTrigger(BaseEventTrigger):
     """
 
     def __init__(self, *, prefix: str, poll_s: float = 20.0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.prefix = prefix
         self.poll_s = poll_s
 

@@ -144,10 +144,15 @@ on conflict (drop_id, key) do update set
     etag = excluded.etag, size_bytes = excluded.size_bytes, video_id = excluded.video_id
 
 -- name: known_objects
+-- What a killed ingest registered but never looked at is not known in the strict sense: it is found again.
 select distinct on (o.key) o.key, o.etag
 from drop_objects o
 join drops d using (drop_id)
-where starts_with(o.key, :prefix) and o.drop_id is distinct from cast(:except_drop as text)
+where starts_with(o.key, :prefix)
+    and (not :looked_at or exists (
+        select from stage_runs r
+        where r.video_id = o.video_id and r.stage = 'videos' and r.status <> 'running'
+    ))
 order by o.key, d.created_at desc, d.drop_id desc
 
 -- name: drop_videos
@@ -162,6 +167,14 @@ order by d.created_at, d.drop_id, o.key
 
 -- name: drops
 select drop_id, prefix, created_at from drops order by created_at, drop_id
+
+-- name: left_behind
+select distinct video_id
+from stage_runs r
+where stage = :after and status = 'done' and not exists (
+    select from stage_runs next where next.video_id = r.video_id and next.stage = :before
+)
+order by video_id
 
 -- name: video_names
 select distinct on (o.video_id) o.video_id, o.key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -27,7 +27,7 @@ class DagRun:
 
 
 class AirflowClient:
-    """A logged-in client. Raises StoreError where Airflow does not answer or refuses."""
+    """A logged-in client; a context manager. Raises StoreError where Airflow does not answer or refuses."""
 
     def __init__(self, settings: Settings) -> None:
         if not settings.airflow_url:
@@ -35,33 +35,50 @@ class AirflowClient:
         self.url = settings.airflow_url.rstrip("/")
         self._settings = settings
         self._http = httpx.Client(base_url=self.url, timeout=30, transport=httpx.HTTPTransport(retries=3))
-        self._http.headers["Authorization"] = f"Bearer {self._token()}"
+        try:
+            self._http.headers["Authorization"] = f"Bearer {self._token()}"
+        except StoreError:
+            self._http.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> DagRun:
         """Start a run now with the given params."""
-        return _run(self._call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf}))
+        return _run(self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf}))
 
     def run(self, dag_id: str, run_id: str) -> DagRun:
-        return _run(self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))
+        return _run(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))
+
+    def events_of(self, run: DagRun) -> list[dict[str, Any]]:
+        """Asset events that a run emitted, each with the runs that it started."""
+        query = {"source_dag_id": run.dag_id, "source_run_id": run.run_id}
+        events: list[dict[str, Any]] = self.call("GET", "/assets/events", params=query)["asset_events"]
+        return events
 
     def started_by(self, run: DagRun) -> list[DagRun]:
         """Runs that the asset events of a run started."""
-        query = {"source_dag_id": run.dag_id, "source_run_id": run.run_id}
-        events = self._call("GET", "/assets/events", params=query)["asset_events"]
-        started = {(r["dag_id"], r["run_id"]) for event in events for r in event["created_dagruns"]}
+        started = {(r["dag_id"], r["run_id"]) for e in self.events_of(run) for r in e["created_dagruns"]}
         return [self.run(dag_id, run_id) for dag_id, run_id in sorted(started)]
 
-    def expects_follower(self, run: DagRun) -> bool:
-        """Whether a run announced an asset that some DAG is scheduled on."""
-        query = {"source_dag_id": run.dag_id, "source_run_id": run.run_id}
-        events = self._call("GET", "/assets/events", params=query)["asset_events"]
-        assets = [self._call("GET", f"/assets/{event['asset_id']}") for event in events]
-        return any(asset["scheduled_dags"] for asset in assets)
+    def consumers_of(self, run: DagRun) -> set[str]:
+        """DAGs that are scheduled on an asset that a run emitted."""
+        assets = [self.call("GET", f"/assets/{event['asset_id']}") for event in self.events_of(run)]
+        return {dag["dag_id"] for asset in assets for dag in asset["scheduled_dags"]}
+
+    def unfinished(self, dag_id: str) -> list[DagRun]:
+        """Runs of a DAG that are queued or running."""
+        query = {"state": ["queued", "running"]}
+        return [_run(row) for row in self.call("GET", f"/dags/{dag_id}/dagRuns", params=query)["dag_runs"]]
 
     def failures(self, run: DagRun) -> list[str]:
         """Names of a run's failed tasks."""
         path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
-        found = self._call("GET", path, params={"state": ["failed"], "limit": 100})["task_instances"]
+        found = self.call("GET", path, params={"state": ["failed"], "limit": 100})["task_instances"]
         return sorted({t["task_id"] + (f"[{t['map_index']}]" if t["map_index"] >= 0 else "") for t in found})
 
     def link(self, run: DagRun) -> str:
@@ -77,7 +94,8 @@ class AirflowClient:
         token: str = self._send("POST", "/auth/token", json=body)["access_token"]
         return token
 
-    def _call(self, method: str, path: str, **options: Any) -> Any:
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        """Any call of the API, as JSON; `path` without the /api/v2."""
         return self._send(method, f"/api/v2{path}", **options)
 
     def _send(self, method: str, path: str, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -21,8 +22,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True)
+PIPE_WIDTH = 160  # where output is no terminal, its width is unknown
+
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 
 def emit(value: Any, *, as_json: bool, human: Any) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg"})
 FOLLOWER_WAIT_S = 60.0
+DROP_NAME = r"[^/\x00-\x1f]{1,100}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +86,14 @@ def follow(client: AirflowClient, first: DagRun, poll_s: float = 1.0) -> Iterato
 
 
 def _followers(client: AirflowClient, run: DagRun, poll_s: float) -> list[DagRun]:
-    if not client.expects_follower(run):
-        return []
+    """What a run's assets started; where Airflow gave their events to a run that had begun, that one."""
+    consumers = client.consumers_of(run)
     deadline = time.monotonic() + FOLLOWER_WAIT_S
-    while time.monotonic() < deadline:
+    while consumers and time.monotonic() < deadline:
         if started := client.started_by(run):
             return started
         time.sleep(poll_s)
-    return []
+    return [other for dag_id in sorted(consumers) for other in client.unfinished(dag_id)]
 
 
 def report(
@@ -128,9 +129,9 @@ def progress_of(catalog: Catalog, drop_id: str) -> dict[str, dict[str, int]]:
     }
 
 
-def start(client: AirflowClient, drop_id: str, prefix: str, failure_tolerance: float | None) -> DagRun:
+def start(client: AirflowClient, drop_id: str, failure_tolerance: float | None) -> DagRun:
     """Trigger `ingest_videos` for one drop."""
-    conf: dict[str, Any] = {"drop_id": drop_id, "prefix": prefix}
+    conf: dict[str, Any] = {"drop_id": drop_id}
     if failure_tolerance is not None:
         conf["failure_tolerance"] = failure_tolerance
     return client.trigger("ingest_videos", conf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from strefer_core.errors import InputError, StoreError
 from strefer_core.store.catalog import Catalog, DropObject
 from strefer_core.store.objects import ObjectInfo, ObjectStore
+
+LOOSE_DROP = "loose"
 
 
 def video_id_of(path: Path) -> str:
@@ -24,22 +27,35 @@ def video_key(video_id: str) -> str:
     return f"videos/{video_id}"
 
 
+def drop_of(key: str, drop_prefix: str) -> str:
+    """The drop that an object belongs to: the folder under the drop prefix; `loose` where it is in none."""
+    folder, slash, _ = key.removeprefix(drop_prefix).partition("/")
+    return folder if slash and folder else LOOSE_DROP
+
+
 def new_objects(
-    objects: ObjectStore, catalog: Catalog, prefix: str, drop_id: str | None = None
+    objects: ObjectStore, catalog: Catalog, drop_prefix: str, *, looked_at: bool = False
 ) -> list[ObjectInfo]:
-    """Objects under a prefix that no other drop holds with their present etag, ordered by key.
+    """Objects under the drop prefix that no drop holds with their present etag, ordered by key.
 
-    A drop's own objects count as new to it, so that finding them again after a clear finds the same.
+    With `looked_at`, also those that were registered, but whose ingest died before it looked at them.
     """
-    known = catalog.known_objects(prefix, except_drop=drop_id)
-    found = (item for item in objects.list(prefix) if not item.key.endswith("/"))
-    return sorted((i for i in found if known.get(i.key) != i.etag), key=lambda i: i.key)
+    known = catalog.known_objects(drop_prefix, looked_at=looked_at)
+    return [item for item in _objects(objects, drop_prefix) if known.get(item.key) != item.etag]
 
 
-def open_drop(objects: ObjectStore, catalog: Catalog, drop_id: str, prefix: str) -> list[str]:
-    """Register a drop and return the keys of all objects under its prefix that are new to it."""
-    catalog.register_drop(drop_id, prefix)
-    return [item.key for item in new_objects(objects, catalog, prefix, drop_id)]
+def find_keys(objects: ObjectStore, catalog: Catalog, drop_prefix: str, drop_id: str = "") -> list[str]:
+    """Keys to take in: of one drop, whole, or whatever is new where none is named."""
+    if drop_id:
+        found = _objects(objects, f"{drop_prefix}{drop_id}/")
+    else:
+        found = new_objects(objects, catalog, drop_prefix, looked_at=True)
+    return [item.key for item in found]
+
+
+def _objects(objects: ObjectStore, prefix: str) -> list[ObjectInfo]:
+    """Everything under a prefix but the empty objects that some tools write for folders."""
+    return sorted((i for i in objects.list(prefix) if not i.key.endswith("/")), key=lambda i: i.key)
 
 
 @dataclass(frozen=True)
@@ -50,21 +66,26 @@ class Registered:
     unread: dict[str, str]  # key -> why; in no drop yet, so the next ingest finds them again
 
 
-def register_videos(objects: ObjectStore, catalog: Catalog, drop_id: str, keys: Iterable[str]) -> Registered:
-    """Give each object of a drop its video id and keep its bytes under it.
+def register_videos(
+    objects: ObjectStore, catalog: Catalog, drop_prefix: str, keys: Iterable[str]
+) -> Registered:
+    """Give each object its video id, keep its bytes under it, and note it with its drop.
 
     One object that cannot be read does not hold up the others. Running it again changes nothing.
     """
-    found: list[DropObject] = []
+    found: dict[str, list[DropObject]] = defaultdict(list)
     unread: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="strefer-ingest-") as folder:
         for key in keys:
             try:
-                found.append(_take_in(objects, key, Path(folder) / "video"))
+                found[drop_of(key, drop_prefix)].append(_take_in(objects, key, Path(folder) / "video"))
             except (InputError, StoreError) as error:
                 unread[key] = str(error)
-    catalog.add_drop_objects(drop_id, found)
-    return Registered(list(dict.fromkeys(item.video_id for item in found)), unread)
+    for drop_id, items in found.items():
+        catalog.register_drop(drop_id, drop_prefix if drop_id == LOOSE_DROP else f"{drop_prefix}{drop_id}/")
+        catalog.add_drop_objects(drop_id, items)
+    ids = [item.video_id for items in found.values() for item in items]
+    return Registered(list(dict.fromkeys(ids)), unread)
 
 
 def _take_in(objects: ObjectStore, key: str, path: Path) -> DropObject:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,8 +45,8 @@ class RunReport:
     out_dir: str
     dataset: str | None = None
     videos: list[VideoOutcome] = field(default_factory=list)
-    computed: Counter[str] = field(default_factory=Counter)
-    already: Counter[str] = field(default_factory=Counter)
+    computed: dict[str, int] = field(default_factory=dict)
+    already: dict[str, int] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[VideoOutcome]:
@@ -101,7 +100,7 @@ class LocalRun:
         if any((need := states[n]) is None or need.status != "done" for n in STAGES[stage].needs):
             return  # its state stands in the stage that it did not get through
         count = report.already if is_settled(states[stage]) else report.computed
-        count[stage] += 1
+        count[stage] = count.get(stage, 0) + 1
         request = StageRequest.make(video_id, stage, self.config)
         run_stage(request, ledger=self.ledger, blobs=self.objects, fetch_video=lambda _: path)
 

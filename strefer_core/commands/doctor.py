@@ -155,7 +155,8 @@ def _broker() -> str:
 def _airflow() -> str:
     from strefer_core.airflow_client import AirflowClient
 
-    return f"{AirflowClient(settings()).url} answers"
+    with AirflowClient(settings()) as client:
+        return f"{client.url} answers"
 
 
 SERVICES: dict[str, Callable[[], str]] = {

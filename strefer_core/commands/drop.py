@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from strefer_core import drop as core
 from strefer_core.airflow_client import AirflowClient, DagRun
 from strefer_core.config import settings
 from strefer_core.console import emit, err, progress, say, table
-from strefer_core.errors import ConfigError
+from strefer_core.errors import ConfigError, InputError
 from strefer_core.pipeline import STAGES
 
 if TYPE_CHECKING:
@@ -34,19 +35,22 @@ def deliver(paths: list[Path], name: str | None, failure_tolerance: float | None
     now = settings()
     if not now.objects_url:
         raise ConfigError("no object store is known: run `strefer up`, or set STREFER_OBJECTS_URL")
+    if name is not None and not re.fullmatch(core.DROP_NAME, name):
+        raise InputError(f"a drop's name is a folder's name, without '/', not {name!r}")
     videos = core.find_videos(paths)
     drop_id = name or f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     prefix = f"{now.drop_prefix}{drop_id}/"
-    client, catalog = AirflowClient(now), worker.catalog()
+    catalog = worker.catalog()
     latest = catalog.latest_dataset()
-    with progress() as bars:
-        uploading = bars.add_task("upload", total=len(videos))
-        core.upload(worker.objects(), prefix, videos, lambda: bars.advance(uploading))
-        run = core.start(client, drop_id, prefix, failure_tolerance)
-        runs = _follow(bars, client, catalog, run, drop_id)
-    for run in [r for r in runs if r.state != "success"]:
-        say(f"{run.dag_id} {run.state}: {', '.join(client.failures(run))}; see {client.link(run)}")
-    return core.report(catalog, client, drop_id, runs, latest.version if latest else None)
+    with AirflowClient(now) as client:
+        with progress() as bars:
+            uploading = bars.add_task("upload", total=len(videos))
+            core.upload(worker.objects(), prefix, videos, lambda: bars.advance(uploading))
+            run = core.start(client, drop_id, failure_tolerance)
+            runs = _follow(bars, client, catalog, run, drop_id)
+        for run in [r for r in runs if r.state != "success"]:
+            say(f"{run.dag_id} {run.state}: {', '.join(client.failures(run))}; see {client.link(run)}")
+        return core.report(catalog, client, drop_id, runs, latest.version if latest else None)
 
 
 def _follow(

@@ -23,7 +23,8 @@ def run(paths: list[Path], out_dir: Path, *, as_json: bool) -> bool:
             videos, lambda stage, _: bars.advance(tasks[stage])
         )
     emit(asdict(report), as_json=as_json, human=_table(report))
-    say(f"{report.already.total()} stage runs were done before, {report.computed.total()} computed now")
+    already, computed = sum(report.already.values()), sum(report.computed.values())
+    say(f"{already} stage runs were done before, {computed} computed now")
     if report.dataset:
         say(f"dataset {report.dataset}: {out_dir / 'instructions.json'}, overlays in {out_dir / 'overlays'}")
     else:

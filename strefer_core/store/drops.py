@@ -83,12 +83,12 @@ class Drops(Database):
         """All drops, oldest first."""
         return [Drop(**row) for row in self.all("drops")]
 
-    def known_objects(self, prefix: str, *, except_drop: str | None = None) -> dict[str, str]:
-        """Etag by key of all objects under `prefix`, in byte order of keys.
+    def known_objects(self, prefix: str, *, looked_at: bool = False) -> dict[str, str]:
+        """Etag by key of all objects under `prefix`, in byte order of keys; the newest drop says its etag.
 
-        Where several drops have a key, the newest of them says its etag; `except_drop` is left out.
+        With `looked_at`, only those whose video the first stage has settled.
         """
-        rows = self.all("known_objects", prefix=prefix, except_drop=except_drop)
+        rows = self.all("known_objects", prefix=prefix, looked_at=looked_at)
         return {row["key"]: row["etag"] for row in rows}
 
     def drop_videos(self, drop_id: str) -> list[str]:
@@ -102,6 +102,10 @@ class Drops(Database):
     def video_ids(self) -> list[str]:
         """Every video that was readable, also the filtered, by id."""
         return [row["video_id"] for row in self.all("video_ids")]
+
+    def left_behind(self, after: str, before: str) -> list[str]:
+        """Videos that are through one stage and were never begun in another, by id."""
+        return [row["video_id"] for row in self.all("left_behind", after=after, before=before)]
 
     def video_names(self, video_ids: Collection[str]) -> dict[str, str]:
         """First key of each video, of the oldest drop that brought it; those of no drop are left out."""

@@ -93,7 +93,7 @@ def test_the_gate_is_the_only_leaf(dags: dict[str, Any], dag_id: str) -> None:
 @pytest.mark.parametrize(
     ("dag_id", "edges"),
     [
-        ("ingest_videos", [("find_drop", "batch.register"), ("batch.register", "batch.videos")]),
+        ("ingest_videos", [("find_drops", "batch.register"), ("batch.register", "batch.videos")]),
         (
             "annotate_videos",
             [

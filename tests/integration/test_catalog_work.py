@@ -179,7 +179,6 @@ def test_a_drop_remembers_its_objects_and_videos(catalog: Catalog) -> None:
     assert catalog.drop_videos("monday") == [A, B]
     assert list(catalog.known_objects("drops/").items()) == [(key, "e1") for key in sorted(keys)]
     assert catalog.known_objects("drops/tuesday/") == {}
-    assert catalog.known_objects("drops/", except_drop="monday") == {}
     assert [(drop.drop_id, drop.prefix) for drop in catalog.drops()] == [("monday", "drops/monday/")]
 
 
@@ -203,7 +202,28 @@ def test_the_newest_drop_says_which_bytes_a_key_has(catalog: Catalog) -> None:
     catalog.register_drop("tuesday", "")
     catalog.add_drop_objects("tuesday", [item("a.mp4", B, "e2")])
     assert catalog.known_objects("") == {"a.mp4": "e2"}
-    assert catalog.known_objects("", except_drop="tuesday") == {"a.mp4": "e1"}
+
+
+def test_what_was_registered_but_never_looked_at_is_not_known_in_the_strict_sense(catalog: Catalog) -> None:
+    deliver(catalog, "monday", {"a.mp4": A, "b.mp4": B, "c.mp4": C})
+    catalog.start(A, "videos", "f")
+    reason = {"status": "failed", "reason": "empty", "error_class": "UnreadableVideo"}
+    catalog.finish(dm.StageRun(video_id=A, stage="videos", fingerprint="f", **reason), None)
+    catalog.start(B, "videos", "f")  # its process dies
+    assert catalog.known_objects("", looked_at=True) == {"a.mp4": "e1"}
+    assert sorted(catalog.known_objects("")) == ["a.mp4", "b.mp4", "c.mp4"]
+
+
+def test_videos_left_behind_between_two_stages_are_found(catalog: Catalog) -> None:
+    for video_id, status in ((A, "done"), (B, "filtered"), (C, "done")):
+        key = "results/x" if status == "done" else None
+        reason = None if status == "done" else "black"
+        run = dm.StageRun(
+            video_id=video_id, stage="videos", fingerprint="f", status=status, result_key=key, reason=reason
+        )
+        catalog.finish(run, None)
+    catalog.start(C, "clips", "g")
+    assert catalog.left_behind("videos", "clips") == [A]
 
 
 def test_objects_of_an_unknown_drop_are_refused(catalog: Catalog) -> None:
