@@ -1,0 +1,98 @@
+"""Referring expressions: the fewest words that tell each thing from the others, or none at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from strefer_core.backends.classical.attributes import SHAPES
+from strefer_core.backends.classical.looks import Look
+from strefer_core.backends.interfaces import EntityDescription
+
+_SIZE_RATIO = 1.6  # of areas: less is not seen as another size
+_SIDE_GAP = 0.12  # of the frame's width
+_GOES = {"left": "moves left", "right": "moves right", "up": "moves up", "down": "moves down"}
+
+Qualifiers = dict[int, tuple[str, str]]  # place -> attribute (name, value)
+
+
+def noun_of(look: Look) -> tuple[str, str]:
+    """(noun, generalized noun) of a thing."""
+    if look.is_person:
+        return "person", "person"
+    if look.shape in SHAPES:
+        return look.shape, "shape"
+    return "object", "object"
+
+
+def describe(looks: Sequence[Look]) -> list[EntityDescription | None]:
+    """Words for each thing, in order; None where it cannot be told from another one."""
+    attributes: list[dict[str, str]] = [{"colour": look.colour} for look in looks]
+    for qualify in (_sizes, _directions, _sides):
+        for group in _alike(looks, attributes):
+            for place, (name, value) in qualify(looks, group).items():
+                attributes[place][name] = value
+    clear = Counter(_expression(look, words) for look, words in zip(looks, attributes, strict=True))
+    return [
+        EntityDescription(
+            expression=expression,
+            noun=noun_of(look)[0],
+            generalized_noun=noun_of(look)[1],
+            attributes=tuple(sorted(words.items())),
+        )
+        if clear[expression := _expression(look, words)] == 1
+        else None
+        for look, words in zip(looks, attributes, strict=True)
+    ]
+
+
+def _expression(look: Look, words: dict[str, str]) -> str:
+    noun = noun_of(look)[0]
+    size = f"{words['size']} " if "size" in words else ""
+    name = (
+        f"the {size}person in {words['colour']}"
+        if noun == "person"
+        else f"the {size}{words['colour']} {noun}"
+    )
+    side = f" on the {words['side']}" if "side" in words else ""
+    goes = f" that {_GOES[words['direction']]}" if "direction" in words else ""
+    return name + side + goes
+
+
+def _alike(looks: Sequence[Look], attributes: Sequence[dict[str, str]]) -> list[list[int]]:
+    """Places that share an expression so far, two or more each."""
+    groups: dict[str, list[int]] = {}
+    for place, (look, words) in enumerate(zip(looks, attributes, strict=True)):
+        groups.setdefault(_expression(look, words), []).append(place)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _sizes(looks: Sequence[Look], group: list[int]) -> Qualifiers:
+    order = sorted(group, key=lambda place: looks[place].area_px)
+    areas = [looks[place].area_px for place in order]
+    found: Qualifiers = {}
+    if areas[1] >= _SIZE_RATIO * areas[0]:
+        found[order[0]] = ("size", "small")
+    if areas[-1] >= _SIZE_RATIO * areas[-2]:
+        found[order[-1]] = ("size", "large")
+    return found
+
+
+def _directions(looks: Sequence[Look], group: list[int]) -> Qualifiers:
+    return _single(group, "direction", lambda place: looks[place].direction)
+
+
+def _sides(looks: Sequence[Look], group: list[int]) -> Qualifiers:
+    if len(group) != 2:
+        return {}
+    left, right = sorted(group, key=lambda place: looks[place].start[0])
+    if looks[right].start[0] - looks[left].start[0] < _SIDE_GAP:
+        return {}
+    return {left: ("side", "left"), right: ("side", "right")}
+
+
+def _single(group: list[int], name: str, value_of: Callable[[int], str | None]) -> Qualifiers:
+    """The values that exactly one thing of the group has."""
+    values = {place: value for place in group if (value := value_of(place))}
+    counts = Counter(values.values())
+    return {place: (name, value) for place, value in values.items() if counts[value] == 1}
