@@ -13,7 +13,8 @@ DOC = """
 ### Ingest videos
 Finds objects under the drop prefix that no drop holds yet (a folder there is a drop), gives each its
 identity (the hash of its bytes), probes and measures it on the `cpu` workers, and filters what is black,
-frozen, too short or a near-duplicate. A file that is no video becomes a failed row with the reason; the rest goes on.
+frozen, too short or a near-duplicate. A file that is no video becomes a failed row with the reason; the
+rest goes on.
 
 | parameter | meaning |
 |---|---|

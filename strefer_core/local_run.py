@@ -96,7 +96,7 @@ class LocalRun:
         return load_result(self.ledger, self.objects, video_id, stage, fingerprint)
 
     def _settle(self, stage: str, video_id: str, path: Path, report: RunReport) -> None:
-        states = self._states(video_id)
+        states = self.states(video_id)
         if any((need := states[n]) is None or need.status != "done" for n in STAGES[stage].needs):
             return  # its state stands in the stage that it did not get through
         count = report.already if is_settled(states[stage]) else report.computed
@@ -104,12 +104,13 @@ class LocalRun:
         request = StageRequest.make(video_id, stage, self.config)
         run_stage(request, ledger=self.ledger, blobs=self.objects, fetch_video=lambda _: path)
 
-    def _states(self, video_id: str) -> dict[str, dm.StageRun | None]:
+    def states(self, video_id: str) -> dict[str, dm.StageRun | None]:
+        """The state of a video in every stage; None where it was not begun."""
         chain = fingerprints(video_id, self.config)
         return {stage: self.ledger.find(video_id, stage, chain[stage]) for stage in STAGES}
 
     def _filter_near_duplicates(self, video_ids: list[str]) -> None:
-        states = {video_id: self._states(video_id)["videos"] for video_id in video_ids}
+        states = {video_id: self.states(video_id)["videos"] for video_id in video_ids}
         done = [v for v, run in states.items() if run is not None and run.status == "done"]
         results = {v: cast(dm.VideosResult, self.result(v, "videos")) for v in done}
         hashes = [(v, result.video.figures.perceptual_hashes) for v, result in results.items()]
@@ -128,7 +129,7 @@ class LocalRun:
         return version
 
     def _outcome(self, video_id: str, name: str, path: Path) -> VideoOutcome:
-        settled = [run for run in self._states(video_id).values() if run is not None]
+        settled = [run for run in self.states(video_id).values() if run is not None]
         last = settled[-1]
         outcome = VideoOutcome(
             name=name, video_id=video_id, stage=last.stage, status=last.status, reason=last.reason

@@ -30,19 +30,27 @@ log = logging.getLogger(__name__)
 VISIBILITY_TIMEOUT_S = 6 * 3600
 """Redis hands an unacknowledged message out again after this long: above the longest stage."""
 
-app = Celery("strefer", broker=settings().broker_url.get_secret_value() or None)
-app.conf.update(
-    task_serializer="json",
-    accept_content=["json"],
-    task_ignore_result=True,
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    task_default_queue="cpu",
-    worker_prefetch_multiplier=1,
-    worker_hijack_root_logger=False,
-    broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
-)
+app = Celery("strefer")
+
+
+def _configuration() -> dict[str, Any]:
+    """Read when it is first needed, so that importing this module settles nothing."""
+    return {
+        "broker_url": settings().broker_url.get_secret_value() or None,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_default_queue": "cpu",
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {"visibility_timeout": VISIBILITY_TIMEOUT_S},
+    }
+
+
+app.add_defaults(_configuration)
 
 
 @cache
