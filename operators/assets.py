@@ -11,7 +11,12 @@ DROPS = Asset(
     name="drops",
     uri=f"strefer://{settings().drop_prefix.strip('/')}",
     group="strefer",
-    watchers=[AssetWatcher(name="drop_prefix", trigger=DropWatchTrigger(prefix=settings().drop_prefix))],
+    watchers=[
+        AssetWatcher(
+            name="drop_prefix",
+            trigger=DropWatchTrigger(prefix=settings().drop_prefix, poll_s=settings().drop_poll_s),
+        )
+    ],
 )
 VIDEOS = Asset(name="videos", uri="strefer://videos", group="strefer")
 INSTRUCTIONS = Asset(name="instructions", uri="strefer://instructions", group="strefer")

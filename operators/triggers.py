@@ -175,7 +175,7 @@ class DropWatchTrigger(BaseEventTrigger):
     restart. An upload in progress is waited for: the set must be the same on two looks in a row.
     """
 
-    def __init__(self, *, prefix: str, poll_s: float = 20.0) -> None:
+    def __init__(self, *, prefix: str, poll_s: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.prefix = prefix
         self.poll_s = poll_s

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     airflow_user: str = "admin"
     airflow_password: SecretStr | None = None
     drop_prefix: str = Field("drops/", description="Object keys under it are videos to ingest")
+    drop_poll_s: float = Field(20.0, gt=0, description="How often the watcher looks for new objects")
     cache_dir: Path | None = Field(None, description="Where workers keep fetched videos; default under home")
     cache_max_bytes: int = 20 * 2**30
     max_attempts: int = Field(

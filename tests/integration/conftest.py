@@ -50,6 +50,7 @@ def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             if name.startswith("STREFER_"):  # they would hide the stack's own settings
                 patch.delenv(name)
         patch.setenv("STREFER_HOME", str(home))
+        patch.setenv("STREFER_DROP_POLL_S", "3")
         settings.cache_clear()
         yield home
         local.down(home)

@@ -171,7 +171,7 @@ def test_an_object_put_under_the_prefix_starts_one_ingest(stack: local.StackInfo
     worker.objects().put_file(f"{settings().drop_prefix}by-hand/a b ü.mp4", path)
     found = wait_for("the watcher's run", lambda: _drops_of(video_id))
     wait_for("the video to be through", lambda: _is_done(video_id, "quality"), timeout_s=180)
-    time.sleep(45)  # two more looks of the watcher
+    time.sleep(3 * settings().drop_poll_s)  # the watcher looks again
     assert _drops_of(video_id) == found
 
 
