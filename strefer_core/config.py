@@ -12,8 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from strefer_core.errors import ConfigError
 
 
 class _Section(BaseModel):
@@ -151,5 +153,12 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The process's settings, read once. Tests call `settings.cache_clear()`."""
-    return Settings()
+    """The process's settings, read once. Tests call `settings.cache_clear()`.
+
+    Raises ConfigError naming every setting that is malformed; values are not shown, they may be secret.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"settings are malformed: {found}; see `strefer config --help`") from None
