@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from strefer_core import local, worker
 from strefer_core.airflow_client import DagRun
+from strefer_core.cli import main
 from strefer_core.config import settings
 from strefer_core.data_model import FRAME_COUNT
 from strefer_core.drop import DropReport
 from strefer_core.ingest import video_id_of
 from strefer_core.pipeline import STAGES
+from strefer_core.released_format import read_records
 from strefer_core.stages.dataset import open_dataset
 from tests.integration import scenes
 from tests.integration.platform import (
@@ -111,6 +114,37 @@ def test_the_published_dataset_is_whole_and_about_these_videos(delivered: Delive
     frames = {int(i) for record in data for region in record.get("annotation", []) for i in region}
     assert frames
     assert frames <= set(range(FRAME_COUNT))
+
+
+def test_show_and_export_tell_what_is_there(delivered: Delivered, tmp_path: Path) -> None:
+    path = delivered.folder / "good-1.mp4"
+    shown = _cli("show", path, "--out", tmp_path / "pictures", "--animate", "--json")
+    assert shown["video_id"] == video_id_of(path)
+    assert [run["stage"] for run in shown["runs"]] == list(STAGES)
+    assert shown["results"]["masklets"]["masklets"]
+    assert [Path(p).suffix for p in shown["overlays"]] == [".png", ".webp"]
+    assert all(Path(p).stat().st_size > 1000 for p in shown["overlays"])
+    exported = _cli("export", "--out", tmp_path / "data", "--json")
+    assert exported["version"] == delivered.report.dataset
+    records = read_records(tmp_path / "data" / "instructions.json")
+    assert (
+        len(list(records))
+        == json.loads((tmp_path / "data" / "manifest.json").read_text())["counts"]["instructions"]
+    )
+
+
+def test_show_is_for_people_too(delivered: Delivered, tmp_path: Path) -> None:
+    path = delivered.folder / "good-1.mp4"
+    result = CliRunner().invoke(main, ["show", str(path), "--out", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    for word in ("Entities", "Transcript", "Instructions", "masklets", "overlay:"):
+        assert word in result.stdout
+
+
+def _cli(*arguments: object) -> Any:
+    result = CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 def test_the_same_videos_again_compute_nothing(delivered: Delivered) -> None:
