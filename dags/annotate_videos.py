@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import DAG, Param, task_group
+from airflow.sdk import DAG, task_group
 from airflow.sdk.bases.operator import chain
 
 from operators import flow
@@ -31,11 +30,8 @@ with DAG(
     schedule=[VIDEOS],
     catchup=False,
     max_active_runs=2,
-    default_args={"retries": 2, "retry_delay": pendulum.duration(seconds=10)},
-    params={
-        "drop_ids": Param([], type="array", items={"type": "string"}, title="Drops"),
-        "failure_tolerance": Param(0.5, type="number", minimum=0, maximum=1),
-    },
+    default_args=flow.RETRIES,
+    params={"drop_ids": flow.DROP_IDS, "failure_tolerance": flow.TOLERANCE},
     tags=["strefer"],
 ):
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pendulum
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, task_group
 
 from operators import flow
@@ -30,10 +29,10 @@ with DAG(
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 2 * * *", timezone="UTC"), assets=[DROPS]),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": pendulum.duration(seconds=10)},
+    default_args=flow.RETRIES,
     params={
         "drop_id": Param("", type="string", title="Drop", pattern=r"^[^/]{0,100}$"),
-        "failure_tolerance": Param(0.5, type="number", minimum=0, maximum=1),
+        "failure_tolerance": flow.TOLERANCE,
     },
     tags=["strefer"],
 ):

@@ -6,14 +6,16 @@ Every function takes plain values and the task context, and does its work throug
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Metadata, TriggerRule, get_current_context, task
+from airflow.sdk import Metadata, Param, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from operators.assets import DATASETS, INSTRUCTIONS, VIDEOS
 from strefer_core.batching import batches
 from strefer_core.config import settings
+from strefer_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 log = logging.getLogger(__name__)
+
+RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=10)}
+"""For every task: of outages. A video's own failure is a row, and no retry of a task computes it again."""
+
+TOLERANCE = Param(0.5, type="number", minimum=0, maximum=1)
+DROP_IDS = Param([], type="array", items={"type": "string"}, title="Drops")
 
 INGEST_STAGES = ("videos",)
 ANNOTATE_STAGES = ("clips", "entities", "masklets", "transcript", "instructions")
@@ -116,7 +124,10 @@ def publish() -> Iterator[Metadata]:
     from strefer_core import worker
     from strefer_core.publish import publish_dataset
 
-    release = publish_dataset(worker.catalog(), worker.objects(), settings().pipeline)
+    try:
+        release = publish_dataset(worker.catalog(), worker.objects(), settings().pipeline)
+    except InputError as error:  # nothing was accepted: a retry cannot help
+        raise AirflowFailException(str(error)) from error
     yield Metadata(DATASETS, {"version": release.version, "is_new": release.is_new, "counts": release.counts})
 
 
