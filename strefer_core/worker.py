@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from pydantic import ValidationError
 
 from strefer_core.config import PipelineConfig, settings
-from strefer_core.errors import StoreError
+from strefer_core.data_model import StageRun
+from strefer_core.errors import MismatchError, StoreError
 from strefer_core.pipeline import STAGES, Busy, StageRequest, run_stage
 from strefer_core.store.cache import fetch_video
 from strefer_core.store.catalog import Catalog
@@ -79,15 +81,14 @@ def _fetch(video_id: str) -> Path:
 )
 def run_stage_task(message: dict[str, Any]) -> None:
     """Settle one video in one stage. Does nothing where no open request asks for it any more."""
-    request = StageRequest(
-        video_id=message["video_id"],
-        stage=message["stage"],
-        fingerprint=message["fingerprint"],
-        config=PipelineConfig.model_validate(message["config"]),
-    )
-    key = (request.video_id, request.stage, request.fingerprint)
+    key = (message["video_id"], message["stage"], message["fingerprint"])
     if not catalog().is_requested(*key):
-        log.info("stage=%s video=%s status=cancelled", request.stage, request.video_id)
+        log.info("stage=%s video=%s status=cancelled", message["stage"], message["video_id"])
+        return
+    try:
+        request = read_request(message)
+    except MismatchError as error:
+        catalog().finish(refused(key, error), None)
         return
     try:
         run_stage(
@@ -101,6 +102,42 @@ def run_stage_task(message: dict[str, Any]) -> None:
         log.info("stage=%s video=%s status=busy", request.stage, request.video_id)
         return  # the process that holds the lock closes every request for this computation
     catalog().finish_requests(*key)  # also where it was settled before this message came
+
+
+def read_request(message: dict[str, Any]) -> StageRequest:
+    """The request that a message carries.
+
+    Raises MismatchError where this worker knows neither its stage nor its settings: its sender runs another
+    version.
+    """
+    try:
+        config = PipelineConfig.model_validate(message["config"])
+        STAGES[message["stage"]]
+    except (ValidationError, KeyError) as error:
+        raise MismatchError(
+            f"this worker cannot read a request for {message['stage']}: {error}; worker and scheduler run "
+            "different versions, deploy the same one"
+        ) from error
+    return StageRequest(
+        video_id=message["video_id"],
+        stage=message["stage"],
+        fingerprint=message["fingerprint"],
+        config=config,
+    )
+
+
+def refused(key: tuple[str, str, str], error: MismatchError) -> StageRun:
+    """The state of a request that was never begun."""
+    video_id, stage, fingerprint = key
+    return StageRun(
+        video_id=video_id,
+        stage=stage,
+        fingerprint=fingerprint,
+        status="failed",
+        error_class=type(error).__name__,
+        reason=str(error),
+        is_retryable=True,
+    )
 
 
 def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -> None:
