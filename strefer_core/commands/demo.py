@@ -24,8 +24,8 @@ def demo(videos: Path | None, *, keep: bool) -> bool:
         say(f"dropping {folder}")
         report = drop.deliver([folder], None, None)
         out.print(drop.table_of(report))
-        picture = _overlay(report)
-        _say_where(report, picture, keep=keep or was_running)
+        pictures = _overlays(report)
+        _say_where(report, pictures, keep=keep or was_running)
     finally:
         if not keep and not was_running:
             say("stopping the stack (KEEP=1 leaves it up)")
@@ -43,16 +43,15 @@ def _world() -> Path:
     return folder
 
 
-def _overlay(report: DropReport) -> Path | None:
-    """Pictures of every video with masklets; the first is shown."""
+def _overlays(report: DropReport) -> list[Path]:
+    """One picture for every video with masklets."""
     from strefer_core.commands import show
 
-    folder = home() / "overlays"
-    pictures = [show.overlay(video_id, folder) for video_id in report.video_ids]
-    return next((picture for picture in pictures if picture), None)
+    made = [show.overlay(video_id, home() / "overlays") for video_id in report.video_ids]
+    return [picture for picture in made if picture]
 
 
-def _say_where(report: DropReport, picture: Path | None, *, keep: bool) -> None:
+def _say_where(report: DropReport, pictures: list[Path], *, keep: bool) -> None:
     from strefer_core.commands.export import export_version
     from strefer_core.config import settings
 
@@ -64,7 +63,8 @@ def _say_where(report: DropReport, picture: Path | None, *, keep: bool) -> None:
         export_version(report.dataset, folder)
         new = "new" if report.dataset_is_new else "the same content as before, so nothing new was published"
         out.print(f"Dataset    {report.dataset} ({new})\n           {folder}")
-    out.print(f"Overlay    {picture or 'none: no masklet was found'}")
+    for number, picture in enumerate(pictures):
+        out.print(f"{'Overlays' if number == 0 else '':10} {picture}")
     out.print(f"Airflow    {now.airflow_url}  {'is up' if keep else 'up again with `strefer up`'}")
     out.print(f"  login    {now.airflow_user}, password: `strefer password`")
     for run in report.runs:
