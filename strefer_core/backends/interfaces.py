@@ -102,3 +102,16 @@ class Transcriber(Protocol):
         masklets: Sequence[dm.Masklet],
     ) -> list[tuple[str | None, tuple[dm.Action, ...]]]:
         """Per masklet: what its entity does in the clip, in words and facts; None where not visible."""
+
+
+class Writer(Protocol):
+    def write(
+        self,
+        video: dm.Video,
+        clips: Sequence[dm.Clip],
+        entities: Sequence[dm.Entity],
+        masklets: Sequence[dm.Masklet],
+        segments: Sequence[dm.TranscriptSegment],
+        seed: str,
+    ) -> list[dm.Instruction]:
+        """Pairs with an empty `instruction_id`; the same ones for the same arguments."""

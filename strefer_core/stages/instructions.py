@@ -10,7 +10,6 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from strefer_core import data_model as dm
 from strefer_core.errors import BackendError
@@ -18,19 +17,6 @@ from strefer_core.pipeline import StageTask
 from strefer_core.stages.task_table import task_row
 
 SMALL_SET = 12  # up to this many pairs, having them matters more than the balance of kinds
-
-
-class Writer(Protocol):
-    def write(
-        self,
-        video: dm.Video,
-        clips: Sequence[dm.Clip],
-        entities: Sequence[dm.Entity],
-        masklets: Sequence[dm.Masklet],
-        segments: Sequence[dm.TranscriptSegment],
-        seed: str,
-    ) -> list[dm.Instruction]:
-        """Pairs with an empty `instruction_id`; the same ones for the same arguments."""
 
 
 def run(task: StageTask) -> dm.InstructionsResult:

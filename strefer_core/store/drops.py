@@ -95,10 +95,6 @@ class Drops(Database):
         """Distinct video ids of a drop, in the byte order of the first key of each."""
         return [row["video_id"] for row in self.all("drop_videos", drop_id=drop_id)]
 
-    def drops_of(self, video_id: str) -> list[tuple[str, str]]:
-        """Every (drop_id, key) that brought these bytes, oldest drop first."""
-        return [(row["drop_id"], row["key"]) for row in self.all("drops_of_video", video_id=video_id)]
-
     def video_ids(self) -> list[str]:
         """Every video that was readable, also the filtered, by id."""
         return [row["video_id"] for row in self.all("video_ids")]

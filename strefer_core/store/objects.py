@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,19 +93,10 @@ class ObjectStore(ABC):
     def put_content(self, data: bytes, prefix: str, suffix: str) -> str:
         """Store bytes under their content-addressed key, unless they are there; returns the key."""
         key = content_key(prefix, hashlib.sha256(data).hexdigest(), suffix)
-        self._put_missing(key, len(data), lambda: self.put_bytes(key, data))
-        return key
-
-    def put_file_content(self, path: Path, prefix: str, suffix: str) -> str:
-        """Store a file under its content-addressed key, unless it is there; returns the key."""
-        key = content_key(prefix, sha256_of(path), suffix)
-        self._put_missing(key, path.stat().st_size, lambda: self.put_file(key, path))
-        return key
-
-    def _put_missing(self, key: str, size_bytes: int, put: Callable[[], None]) -> None:
         present = self.stat(key)
-        if present is None or present.size_bytes != size_bytes:
-            put()
+        if present is None or present.size_bytes != len(data):
+            self.put_bytes(key, data)
+        return key
 
 
 class FolderObjects(ObjectStore):

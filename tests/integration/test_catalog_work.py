@@ -235,7 +235,7 @@ def test_a_video_is_known_by_its_first_name(catalog: Catalog) -> None:
     deliver(catalog, "monday", {"z.mp4": A})
     deliver(catalog, "tuesday", {"a.mp4": A, "b.mp4": B})
     assert catalog.video_names([A, B, C]) == {A: "z.mp4", B: "b.mp4"}
-    assert catalog.drops_of(A) == [("monday", "z.mp4"), ("tuesday", "a.mp4")]
+    assert catalog.describe_video(A).names == (("monday", "z.mp4"), ("tuesday", "a.mp4"))
 
 
 def test_hashes_come_in_order_of_registration_without_the_filtered(catalog: Catalog) -> None:

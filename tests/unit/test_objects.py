@@ -118,12 +118,10 @@ def test_a_put_replaces_and_changes_the_etag(objects: ObjectStore) -> None:
     assert before.etag != after.etag
 
 
-def test_content_is_stored_under_its_hash(objects: ObjectStore, tmp_path: Path) -> None:
+def test_content_is_stored_under_its_hash(objects: ObjectStore) -> None:
     digest = hashlib.sha256(b"content").hexdigest()
     key = objects.put_content(b"content", "results", ".json")
     assert key == f"results/sha256/{digest[:2]}/{digest}.json"
-    (tmp_path / "file").write_bytes(b"content")
-    assert objects.put_file_content(tmp_path / "file", "results", ".json") == key
     assert objects.get_bytes(key) == b"content"
 
 

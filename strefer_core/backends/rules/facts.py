@@ -99,10 +99,6 @@ class Thing:
         part = self._over(window)
         return len(part.visible) >= 2 and bool(part.visible.all())
 
-    def is_hidden_in(self, window: Window) -> bool:
-        part = self._over(window)
-        return len(part.visible) >= 2 and not part.visible.any()
-
     def _over(self, window: Window) -> geo.Trail:
         times = self.trail.times_s
         return self.trail.select((times >= window[0]) & (times <= window[1]))

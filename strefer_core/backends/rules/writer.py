@@ -28,7 +28,7 @@ _MAKERS: dict[str, Callable[[Asker], Iterator[dm.Instruction]]] = {
 
 
 class RulesWriter:
-    """Implements `stages.instructions.Writer`."""
+    """Implements `backends.interfaces.Writer`."""
 
     def write(
         self,
