@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 COLOURS = ((220, 40, 40), (40, 80, 220), (40, 180, 60), (230, 190, 30))
 
 
-def write_scene(path: Path, seed: int, *, size: tuple[int, int] = (320, 180), frames: int = 48) -> Path:
+def write_scene(
+    path: Path, seed: int, *, size: tuple[int, int] = (320, 180), frames: int = 48, crf: int = 18
+) -> Path:
     """A coloured square and a disc that cross a textured background; 12 frames a second, H.264."""
     rng = np.random.default_rng(seed)
     width, height = size
@@ -26,7 +28,7 @@ def write_scene(path: Path, seed: int, *, size: tuple[int, int] = (320, 180), fr
         _square(picture, 0.1 + 0.7 * share, 0.3, 0.16, COLOURS[first])
         _disc(picture, 0.85 - 0.6 * share, 0.7, 0.1, COLOURS[second])
         pictures.append(picture)
-    return write_video(path, pictures)
+    return write_video(path, pictures, crf=crf)
 
 
 def write_tiny(path: Path, seed: int) -> Path:
@@ -34,12 +36,12 @@ def write_tiny(path: Path, seed: int) -> Path:
     return write_scene(path, seed, size=(64, 64), frames=12)
 
 
-def write_video(path: Path, pictures: list[NDArray[np.uint8]]) -> Path:
+def write_video(path: Path, pictures: list[NDArray[np.uint8]], *, crf: int) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(12))
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "18", "preset": "ultrafast"}
+        stream.options = {"crf": str(crf), "preset": "ultrafast"}
         for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))

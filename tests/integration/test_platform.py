@@ -199,6 +199,17 @@ def test_cancelling_a_task_drops_what_is_queued(stack: local.StackInfo, tmp_path
     assert rows("select video_id from stage_runs where video_id = any(:ids)", ids=ids) == []
 
 
+def test_a_worse_copy_of_a_video_is_filtered(stack: local.StackInfo, tmp_path: Path) -> None:
+    first = scenes.write_scene(tmp_path / "1-original.mp4", 777)
+    scenes.write_scene(tmp_path / "2-copy.mp4", 777, crf=32)
+    report = deliver("copies", tmp_path)
+    assert report.states["videos"] == {"done": 1, "filtered": 1, "failed": 0}
+    assert report.states["quality"] == {"done": 1, "filtered": 0, "failed": 0}
+    (dropped,) = report.failures
+    assert dropped["key"] == "drops/copies/2-copy.mp4"
+    assert dropped["reason"] == f"near-duplicate of {video_id_of(first)}"
+
+
 def test_an_object_put_under_the_prefix_starts_one_ingest(stack: local.StackInfo, tmp_path: Path) -> None:
     path = scenes.write_scene(tmp_path / "watched.mp4", 4321)
     video_id = video_id_of(path)

@@ -104,6 +104,16 @@ def test_run_goes_on_after_a_bad_file_and_says_so(scene: Path, tmp_path: Path) -
     assert states["scene one.mp4"]["status"] == "done"
 
 
+def test_run_filters_what_repeats_an_earlier_video(scene: Path, tmp_path: Path) -> None:
+    copy = scenes.write_scene(tmp_path / "worse copy.mp4", 5, crf=32)
+    for _ in range(2):  # and the second time the same, computing nothing
+        report = json.loads(call("run", scene, copy, "--out", tmp_path / "out", "--json").stdout)
+        first, second = report["videos"]
+        assert (first["status"], second["status"]) == ("done", "filtered")
+        assert second["reason"] == f"near-duplicate of {first['video_id']}"
+    assert report["computed"] == {}
+
+
 def test_run_without_any_video_is_a_wrong_call(tmp_path: Path) -> None:
     result = call("run", tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 2
