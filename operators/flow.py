@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=10)}
-"""For every task: of outages. A video's own failure is a row, and no retry of a task computes it again."""
+"""For every task, because of outages. A bad video is a row, and no retry of a task computes it again."""
 
 TOLERANCE = Param(0.5, type="number", minimum=0, maximum=1)
 DROP_IDS = Param([], type="array", items={"type": "string"}, title="Drops")

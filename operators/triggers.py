@@ -131,24 +131,23 @@ class StageTrigger(BaseTrigger):
         suspects: set[tuple[str, str]] = set()
         while True:
             await asyncio.sleep(LOST_CHECK_S)
-            idle = await asyncio.to_thread(self._idle)
-            lost = suspects & idle
-            if lost:
-                self.log.warning("stage=%s sending %d lost messages again", self.stage, len(lost))
-                await asyncio.to_thread(self._send, lost)
-            suspects = idle - lost
+            try:
+                idle = await asyncio.to_thread(self._idle)
+                lost = suspects & idle
+                if lost:
+                    self.log.warning("stage=%s sending %d lost messages again", self.stage, len(lost))
+                    await asyncio.to_thread(self._send, lost)
+                suspects = idle - lost
+            except StoreError as error:  # Postgres or the broker is away: look again later
+                self.log.warning("cannot look for lost messages: %s", error)
 
     def _idle(self) -> set[tuple[str, str]]:
         """Unfinished requests that no process works on, while the queue is empty."""
         from strefer_core import worker
         from strefer_core.pipeline import STAGES
 
-        try:
-            unfinished = worker.catalog().unfinished(self.batch_id)
-            if worker.queue_length(STAGES[self.stage].queue):
-                return set()
-        except (StoreError, OSError) as error:
-            self.log.warning("cannot look for lost messages: %s", error)
+        unfinished = worker.catalog().unfinished(self.batch_id)
+        if worker.queue_length(STAGES[self.stage].queue):
             return set()
         return {(video_id, fingerprint) for video_id, fingerprint, is_running in unfinished if not is_running}
 

@@ -122,7 +122,7 @@ class LocalRun:
 
     def _publish(self, names: dict[str, str]) -> str | None:
         try:
-            version = publish_folder(self.ledger, self.objects, names, self.config).version
+            version = publish_folder(self.ledger, self.objects, names, self.config)
         except InputError:
             return None  # nothing was accepted: each video's outcome says why
         export_dataset(self.objects, version, self.out_dir)

@@ -51,12 +51,11 @@ def publish_dataset(catalog: Catalog, objects: ObjectStore, config: PipelineConf
 
 def publish_folder(
     ledger: Ledger, objects: ObjectStore, names: Mapping[str, str], config: PipelineConfig
-) -> Release:
-    """The same without a catalog, for the videos of `names` ({video_id: file name}) that are through."""
+) -> str:
+    """The same without a catalog, for the videos of `names` ({video_id: file name}); returns the version."""
     done = []
     for video_id in names:
         run = ledger.find(video_id, "quality", fingerprints(video_id, config)["quality"])
         if run is not None and run.status == "done":
             done.append(video_id)
-    manifest = build_dataset(bundles(ledger, objects, done, config), names, objects, config)
-    return Release(version=manifest.version, is_new=True, counts=manifest.counts)
+    return build_dataset(bundles(ledger, objects, done, config), names, objects, config).version

@@ -11,12 +11,14 @@ so Celery keeps no results. Start a worker with
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from strefer_core.config import PipelineConfig, settings
@@ -140,19 +142,30 @@ def refused(key: tuple[str, str, str], error: MismatchError) -> StageRun:
     )
 
 
+@contextmanager
+def broker_errors() -> Iterator[None]:
+    """Every way in which a broker fails to answer, as StoreError."""
+    known: tuple[type[Exception], ...] = app.connection_for_write().connection_errors
+    known += (OperationalError, OSError)
+    try:
+        yield
+    except known as error:
+        raise StoreError(f"the broker does not answer: {error}") from error
+
+
 def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -> None:
-    """Send one message per (video_id, fingerprint) to the stage's queue."""
+    """Send one message per (video_id, fingerprint) to the stage's queue. Raises StoreError."""
     dumped = config.model_dump(mode="json")
-    with app.producer_pool.acquire(block=True) as producer:
+    with broker_errors(), app.producer_pool.acquire(block=True) as producer:
         for video_id, fingerprint in pairs:
             message = {"video_id": video_id, "stage": stage, "fingerprint": fingerprint, "config": dumped}
             run_stage_task.apply_async((message,), queue=STAGES[stage].queue, producer=producer)
 
 
 def queue_length(queue: str) -> int:
-    """Messages that wait in a queue of the broker; 0 where the queue was never used."""
-    with app.connection_for_read() as connection, connection.channel() as channel:
+    """Messages that wait in a queue of the broker; 0 where there is no such queue. Raises StoreError."""
+    with broker_errors(), app.connection_for_read() as connection, connection.channel() as channel:
         try:
             return int(channel.queue_declare(queue, passive=True).message_count)
-        except channel.connection.client.channel_errors:
+        except connection.channel_errors:
             return 0

@@ -142,10 +142,8 @@ def _objects() -> str:
 def _broker() -> str:
     from strefer_core import worker
 
-    try:
+    with worker.broker_errors():
         replies = worker.app.control.ping(timeout=1.0)
-    except worker.app.connection_for_read().connection_errors as error:
-        raise StreferError(f"the broker does not answer: {error}") from error
     names = sorted(name for reply in replies for name in reply)
     if not names:
         raise StreferError("the broker answers, but no worker does; see `strefer status`")

@@ -255,6 +255,14 @@ def test_what_a_dead_worker_took_with_it_is_sent_again(
     monkeypatch.setattr(triggers, "POLL_S", 0.02)
     trigger = deferred(operator(video_ids=["a", "b"]))
     sent.clear()
+    looks = iter([StoreError("the broker is away")])  # the first look fails, the others do not
+
+    def queue_length(queue: str) -> int:
+        for error in looks:
+            raise error
+        return 0
+
+    monkeypatch.setattr(worker, "queue_length", queue_length)
 
     async def lose_and_find() -> None:
         running = asyncio.create_task(anext(trigger.run()))

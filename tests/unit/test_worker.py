@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -63,6 +66,19 @@ def test_a_message_of_another_version_becomes_a_failed_row(
     (run,) = handle(monkeypatch, message(**changes), is_requested=True)
     assert (run.status, run.error_class, run.is_retryable) == ("failed", "MismatchError", True)
     assert "deploy the same" in str(run.reason)
+
+
+@pytest.mark.parametrize(
+    "work", ["worker.queue_length('cpu')", "worker.send('videos', [('a', 'b')], PipelineConfig())"]
+)
+def test_a_broker_that_is_away_is_a_store_error(work: str) -> None:
+    code = (
+        "from strefer_core import worker\nfrom strefer_core.config import PipelineConfig\n"
+        f"from strefer_core.errors import StoreError\ntry: {work}\nexcept StoreError as e: print(e)"
+    )
+    env = os.environ | {"STREFER_BROKER_URL": "redis://127.0.0.1:9/0"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+    assert "the broker does not answer" in done.stdout
 
 
 def test_messages_are_json_and_survive_a_lost_worker() -> None:
