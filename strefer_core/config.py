@@ -62,6 +62,7 @@ class EntitiesConfig(_Section):
 
 class MaskletsConfig(_Section):
     backend: Literal["classical"] = "classical"
+    cascade: Literal["first_frame", "paper", "strefer"] = "strefer"
     detection_batch: int = Field(4, ge=1)  # frames per detector call; the search stops when nouns are covered
     min_score: float = Field(0.3, ge=0, le=1)  # of a box; weaker ones are ignored
     max_anchors: int = Field(3, ge=1)  # frames from which tracks begin

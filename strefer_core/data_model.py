@@ -105,6 +105,12 @@ class Masklet:
     assignment_margin: float | None  # score of this track minus the next best one; None without a rival
     start_frame_index: int  # sampled frame on which tracking began
     forward_backward_iou: float | None  # mean mask IoU of the track with its reverse re-tracking, 0..1
+    # How good the track is, measured at birth; None where there was nothing to measure it by.
+    assignment_score: float | None = None  # mean match of the track with the entity's words, 0..1
+    redetection_share: float | None = None  # of the frames looked at with the mask: a box of its noun agrees
+    area_jump: float | None = None  # largest ratio of mask areas on neighbouring visible frames, >= 1
+    position_jump: float | None = None  # largest step between these, in diagonals of the mask's box
+    loss_sharpness: float | None = None  # of the picture where the mask vanishes, over the video's median
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

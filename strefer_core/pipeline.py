@@ -90,7 +90,7 @@ STAGES: dict[str, Stage] = {
         Stage(name="entities", version=1, queue="llm", needs=("videos",), result_type=dm.EntitiesResult),
         Stage(
             name="masklets",
-            version=1,
+            version=2,
             queue="gpu",
             needs=("videos", "entities"),
             result_type=dm.MaskletsResult,

@@ -88,9 +88,17 @@ class Tracker(Protocol):
 
 class Assigner(Protocol):
     def scores(
-        self, footage: Footage, tracks: Sequence[Track], entities: Sequence[dm.Entity]
+        self,
+        footage: Footage,
+        tracks: Sequence[Track],
+        entities: Sequence[dm.Entity],
+        frame_indices: Sequence[int],
     ) -> NDArray[np.float64]:
-        """(entities, tracks) match scores, 0..1."""
+        """(frames, entities, tracks) match scores, 0..1, from the asked sampled frames.
+
+        NaN where a track has no mask on a frame. What a frame says may come from that frame alone (a
+        model that looks at one image) or from the whole track (which way it goes).
+        """
 
 
 class Transcriber(Protocol):

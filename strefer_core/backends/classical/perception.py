@@ -66,11 +66,20 @@ class ClassicalPerception:
         ]
 
     def scores(
-        self, footage: Footage, tracks: Sequence[Track], entities: Sequence[dm.Entity]
+        self,
+        footage: Footage,
+        tracks: Sequence[Track],
+        entities: Sequence[dm.Entity],
+        frame_indices: Sequence[int],
     ) -> NDArray[np.float64]:
-        """(entities, tracks) match scores, 0..1, from words and what the whole track shows."""
+        """(frames, entities, tracks) match scores, 0..1, from words and what the whole track shows."""
         frames = self._frames(footage)
-        return match_scores([look_at(footage, frames.scene, track.masks) for track in tracks], entities)
+        looks = [look_at(footage, frames.scene, track.masks) for track in tracks]
+        scores = np.repeat(match_scores(looks, entities)[None], len(frame_indices), axis=0)
+        for place, index in enumerate(frame_indices):
+            t = footage.sampled[index]
+            scores[place][:, [not track.masks[t].any() for track in tracks]] = np.nan
+        return scores
 
     def _frames(self, footage: Footage) -> Frames:
         key = _digest(footage)
