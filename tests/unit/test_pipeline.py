@@ -131,7 +131,7 @@ def test_changing_a_section_changes_its_stage_and_what_follows_it() -> None:
 
 def test_a_new_version_of_a_stage_changes_it_and_what_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprints(VIDEO_ID, CONFIG)
-    monkeypatch.setitem(STAGES, "masklets", replace(STAGES["masklets"], version=2))
+    monkeypatch.setitem(STAGES, "masklets", replace(STAGES["masklets"], version=STAGES["masklets"].version + 1))
     after = fingerprints(VIDEO_ID, CONFIG)
     moved = {s for s in STAGES if before[s] != after[s]}
     assert moved == {"masklets", "transcript", "instructions", "quality"}
