@@ -63,10 +63,10 @@ class EntitiesConfig(_Section):
 class MaskletsConfig(_Section):
     backend: Literal["classical"] = "classical"
     cascade: Literal["first_frame", "paper", "strefer"] = "strefer"
-    detection_batch: int = Field(4, ge=1)  # frames per detector call; the search stops when nouns are covered
+    detection_batch: int = Field(4, ge=1)  # most frames per call of the detector
     min_score: float = Field(0.3, ge=0, le=1)  # of a box; weaker ones are ignored
-    max_anchors: int = Field(3, ge=1)  # frames from which tracks begin
-    min_match: float = Field(0.3, ge=0, le=1)  # of a track with an entity's words; else it stays without one
+    max_anchors: int = Field(6, ge=1)  # frames from which tracks begin
+    min_match: float = Field(0.4, ge=0, le=1)  # of a track with an entity's words; else it stays without one
 
 
 class TranscriptConfig(_Section):

@@ -24,6 +24,7 @@ Scores = NDArray[np.float64]  # (nodes, entities) mean match over the frames loo
 
 _STAY = 0.6  # worth of going on with the same entity over a cut, in frames of certain evidence
 _STAY_OVER_GAP = 0.3  # the same where the track was away between
+_NO_WORSE = 0.15  # difference of scores that is no reason to part a piece from the rest of its track
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,46 @@ def associate(
     assert answer.x is not None, answer.message  # all zero is always allowed
     chosen = answer.x[: node_count * entity_count].reshape(node_count, entity_count) > 0.5
     return [int(row.argmax()) if row.any() else None for row in chosen]
+
+
+def keep_together(nodes: Sequence[Node], owners: Sequence[int | None], scores: Scores) -> list[int | None]:
+    """Owners, after pieces went back to those who hold the larger part of the same track and fit no worse.
+
+    Words for somebody absent fit the most similar thing nearly as well as its own words. In the matching
+    they can win a piece of its track where the own entity is taken for another one; a piece is no proof.
+    """
+    result = list(owners)
+    for entity in range(scores.shape[1]):
+        own = [place for place, owner in enumerate(result) if owner == entity]
+        rival = _larger_holder(nodes, result, entity, own)
+        if rival is not None and _mean(nodes, scores[:, entity], own) <= _NO_WORSE + _mean(
+            nodes, scores[:, rival], own
+        ):
+            taken = frames_of(nodes, result, rival).keys()
+            for place in own:
+                result[place] = None if nodes[place].frames & taken else rival
+    return result
+
+
+def _larger_holder(
+    nodes: Sequence[Node], owners: Sequence[int | None], entity: int, own: Sequence[int]
+) -> int | None:
+    """The entity that holds more of the tracks under `own` nodes than `entity` does."""
+    tracks = {part.track for place in own for part in nodes[place].parts}
+    held: Counter[int] = Counter()
+    for node, owner in zip(nodes, owners, strict=True):
+        if owner is not None:
+            held[owner] += sum(len(part.frames) for part in node.parts if part.track in tracks)
+    largest = max(held, key=lambda owner: held[owner], default=entity)
+    return largest if held[largest] > held[entity] else None
+
+
+def _mean(nodes: Sequence[Node], scores: NDArray[np.float64], places: Sequence[int]) -> float:
+    """Mean score over the frames of nodes that were looked at; 0 where none was."""
+    seen = [place for place in places if not np.isnan(scores[place])]
+    if not seen:
+        return 0.0
+    return float(np.average(scores[seen], weights=[len(nodes[place].frames) for place in seen]))
 
 
 Row = tuple[dict[int, float], float]  # coefficients by variable, upper bound

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +30,28 @@ def sample(count: int) -> list[int]:
 
 
 class Search:
-    """Looks at sampled frames, at each of them once at most, and remembers the boxes."""
+    """Looks at sampled frames, at each of them once at most, and remembers the boxes.
+
+    Boxes are found by generalized nouns, as the paper has it. With `specific`, the same call asks for the
+    entities' own nouns as well: a box answers to a generalized noun by the best of both, and what it
+    answered to the specific ones is kept in `named`.
+    """
 
     def __init__(
-        self, detector: Detector, footage: Footage, entities: Sequence[dm.Entity], *, min_score: float
+        self,
+        detector: Detector,
+        footage: Footage,
+        entities: Sequence[dm.Entity],
+        *,
+        min_score: float,
+        specific: bool = False,
     ) -> None:
         self.nouns = sorted({entity.generalized_noun for entity in entities})
-        self.found: dict[int, list[Detection]] = {}  # by frame index, in the order of looking
+        self.found: dict[int, list[Detection]] = {}  # by frame index; `noun_scores` by `nouns`
+        self.named: dict[Detection, dict[str, float]] = {}  # by a box of `found`: score per specific noun
         self._detector, self._footage, self._min_score = detector, footage, min_score
+        self._kinds = {entity.noun: entity.generalized_noun for entity in entities} if specific else {}
+        self._asked = [*self.nouns, *sorted(self._kinds.keys() - set(self.nouns))]
 
     @property
     def calls(self) -> int:
@@ -48,8 +63,20 @@ class Search:
         fresh = [index for index in indices if index not in self.found]
         if not fresh:
             return
-        for index, boxes in zip(fresh, self._detector.detect(self._footage, fresh, self.nouns), strict=True):
-            self.found[index] = [box for box in boxes if box.score >= self._min_score]
+        answers = self._detector.detect(self._footage, fresh, self._asked)
+        for index, boxes in zip(fresh, answers, strict=True):
+            self.found[index] = [self._taken(box) for box in boxes if box.score >= self._min_score]
+
+    def _taken(self, box: Detection) -> Detection:
+        """The box with a score per generalized noun; its specific ones are noted."""
+        scores = dict(zip(self._asked, box.noun_scores, strict=True))
+        general = tuple(
+            max(scores[noun], *(scores[own] for own, kind in self._kinds.items() if kind == noun), 0.0)
+            for noun in self.nouns
+        )
+        taken = replace(box, noun_scores=general)
+        self.named[taken] = {noun: scores[noun] for noun in self._kinds}
+        return taken
 
 
 def best_noun(box: Detection, min_noun_score: float) -> int | None:

@@ -18,23 +18,29 @@ from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
 from strefer_core.backends.interfaces import Detection, Footage, Track
-from strefer_core.cascades.anchors import best_anchor, fresh_boxes, is_full
+from strefer_core.cascades.anchors import NAMES, best_anchor, fresh_boxes, is_full
 from strefer_core.cascades.association import (
     associate,
     evidence_frames,
     frames_of,
+    keep_together,
     links,
     main_track,
 )
+from strefer_core.cascades.doubt import Looks
 from strefer_core.cascades.outcome import Found, Outcome, Perception
-from strefer_core.cascades.steps import Search, sample, suppress, track_boxes
+from strefer_core.cascades.steps import Search, box_iou, sample, suppress, track_boxes
 from strefer_core.cascades.tracklets import Node, SmallMasks, cut, put_together
 from strefer_core.config import MaskletsConfig
+from strefer_core.masks import tight_box
 
 _DUPLICATE_IOU = 0.7  # of boxes of one frame from which they are one thing
-_MIN_GAP = 4  # sampled frames without a mask that are worth a look
-_LOOKS_PER_GAP = 2
+_FIRST_BATCHES = (0, 1, 3)  # ends of the batches of frames in which a full one is looked for
+_MIN_GAP = 6  # sampled frames without a mask that are worth a look
+_LOOKS_PER_GAP = 1
 _LOOKS_FOR_MISSING = 16  # frames in all that are looked at for an entity without any track
+_LIES_ON = 0.5  # IoU of a box with a track's from which it is a look at the same thing
+_WRONG_NOUN = 0.3  # taken from a match where the detector clearly names another noun
 _EVIDENCE_FRAMES = 12
 _EVIDENCE_PER_NODE = 3
 
@@ -74,7 +80,12 @@ class _Work:
     questions: int = 0
 
     def __post_init__(self) -> None:
-        self.search = Search(self.perception, self.footage, self.entities, min_score=self.config.min_score)
+        self.search = Search(
+            self.perception, self.footage, self.entities, min_score=self.config.min_score, specific=True
+        )
+        self.small = SmallMasks(self.footage)
+        self.looks = Looks(self.footage)
+        self.doubtful: list[NDArray[np.bool_]] = []
         self.order = sample(len(self.footage.sampled))
         self.answers: dict[tuple[int, int], NDArray[np.float64]] = {}  # by frame and track: (E,)
         self.scores = np.zeros((0, len(self.entities)))
@@ -83,10 +94,12 @@ class _Work:
     # sample and detect
 
     def find_first_anchor(self) -> None:
-        """Look at frames, middle first, until one is full; track what fills the best one."""
-        batch = self.config.detection_batch
-        for start in range(0, len(self.order), batch):
-            self.search.look(self.order[start : start + batch])
+        """Look at a few frames, middle first, until one is full; track what fills the best one.
+
+        One that is full spares further anchors; looking for it long would cost more than it spares.
+        """
+        for start, end in pairwise(_FIRST_BATCHES):
+            self.search.look(self.order[start:end])
             if any(is_full(boxes, self.counts) for boxes in self._boxes().values()):
                 break
         self._track(self._anchor(self._boxes(), self.counts))
@@ -129,33 +142,55 @@ class _Work:
         return [range(a + 1, b) for a, b in pairwise(edges) if b - a - 1 >= _MIN_GAP]
 
     def _frames_to_look_at(self, wanted: Sequence[int]) -> list[int]:
-        """For each entity the next frame, middle first, of its gaps that have not been looked at enough."""
+        """Frames that see into the gaps of as many entities as can be, one look per gap and round."""
+        gaps = [gap for entity in wanted for gap in self._gaps(entity) if not self._is_seen_through(gap)]
         chosen: list[int] = []
-        for entity in wanted:
-            for gap in self._gaps(entity):
-                looks = sum(index in self.search.found or index in chosen for index in gap)
-                enough = _LOOKS_FOR_MISSING if len(gap) == len(self.order) else _LOOKS_PER_GAP
-                new = [index for index in self.order if index in gap and index not in self.search.found]
-                if looks < enough and new and new[0] not in chosen:
-                    chosen.append(new[0])
-        return chosen[: self.config.detection_batch]
+        while gaps and len(chosen) < self.config.detection_batch:
+            worth = {
+                index: sum(_insight(index, gap) for gap in gaps if index in gap)
+                for index in self.order
+                if index not in self.search.found and any(index in gap for gap in gaps)
+            }
+            if not worth:
+                break
+            chosen.append(max(worth, key=lambda index: worth[index]))
+            gaps = [gap for gap in gaps if chosen[-1] not in gap]
+        return chosen
+
+    def _is_seen_through(self, gap: range) -> bool:
+        looks = sum(index in self.search.found for index in gap)
+        is_whole = len(gap) == len(self.order)  # without any track
+        return looks >= (_LOOKS_FOR_MISSING if is_whole else _LOOKS_PER_GAP)
 
     # track
 
     def _track(self, boxes: Sequence[Detection]) -> None:
-        self.tracks += track_boxes(self.perception, self.footage, boxes)
+        for one in track_boxes(self.perception, self.footage, boxes):
+            self.tracks.append(one)
+            self.small.add(one)
+            self.doubtful.append(self.looks.doubtful(one))
         self.anchors += bool(boxes)
 
     # assign
 
     def assign(self) -> None:
         """Match all tracks with all entities, on evidence from frames that serve every tracklet."""
-        small = SmallMasks(self.footage, self.tracks)
-        self.nodes = put_together(small, cut(small))
-        frames = evidence_frames(self.nodes, per_node=_EVIDENCE_PER_NODE, most=_EVIDENCE_FRAMES)
-        self._ask(frames)
+        nodes = put_together(self.small, cut(self.small, self.doubtful))
+        self.nodes = [one for one in nodes if not _is_doubtful(one, self.doubtful) or self._boxes_on(one)]
+        self._ask(evidence_frames(self.nodes, per_node=_EVIDENCE_PER_NODE, most=_EVIDENCE_FRAMES))
         self.scores = self._node_scores()
-        self.owners = associate(self.nodes, self.scores, links(self.nodes), self.config.min_match)
+        owners = associate(self.nodes, self.scores, links(self.nodes), self.config.min_match)
+        self.owners = keep_together(self.nodes, owners, self.scores)
+
+    def _boxes_on(self, node: Node) -> list[Detection]:
+        """Boxes that lie where the node is, on the frames that the detector looked at."""
+        return [
+            box
+            for frame in sorted(node.frames & self.search.found.keys())
+            if (here := tight_box(self.tracks[node.track_on(frame)].masks[self.footage.sampled[frame]]))
+            for box in self.search.found[frame]
+            if box_iou(box.box, here) >= _LIES_ON and max(box.noun_scores) >= NAMES
+        ]
 
     def _ask(self, frames: Sequence[int]) -> None:
         for frame in frames:
@@ -180,8 +215,17 @@ class _Work:
                 if (frame, part.track) in self.answers
             ]
             if seen:
-                scores[place] = np.mean(seen, axis=0)
+                scores[place] = np.mean(seen, axis=0) - _WRONG_NOUN * self._strangeness(node)
         return scores
+
+    def _strangeness(self, node: Node) -> NDArray[np.float64]:
+        """(E,) how clearly the detector names the node something else than each entity, 0..1."""
+        named = [self.search.named[box] for box in self._boxes_on(node)]
+        if not named:
+            return np.zeros(len(self.entities))
+        own = np.array([[names[entity.noun] for entity in self.entities] for names in named])
+        best = np.array([max(names.values()) for names in named])
+        return np.asarray(1 - np.mean(own / np.maximum(best, 1e-6)[:, None], axis=0))
 
     # what came of it
 
@@ -215,3 +259,13 @@ class _Work:
             stretch = slice(int(self.footage.sampled[frame]), int(ends[frame]))
             masks[stretch] = self.tracks[self.nodes[node].track_on(frame)].masks[stretch]
         return replace(main, masks=masks)
+
+
+def _is_doubtful(node: Node, doubtful: Sequence[NDArray[np.bool_]]) -> bool:
+    return all(doubtful[part.track][part.start] for part in node.parts)
+
+
+def _insight(index: int, gap: range) -> float:
+    """How much a look at a frame tells of a gap: most in its middle, more of a long one."""
+    from_middle = abs(2 * index - gap[0] - gap[-1]) / len(gap)
+    return float(len(gap) ** 0.5 * (1 - 0.7 * from_middle))

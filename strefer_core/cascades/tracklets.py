@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core.backends.interfaces import Footage, Track
+from strefer_core.masks import iou
 
 _SMALL_SIDE_PX = 160  # overlaps are measured on masks of about this size
 _SAME_IOU = 0.5  # of two masks on one frame from which they are the same thing there
@@ -55,36 +56,54 @@ class Node:
 
 
 class SmallMasks:
-    """Masks of tracks on the sampled frames, thinned out, with what overlap tests need."""
+    """Masks of tracks on the sampled frames, thinned out, and how they lie to one another."""
 
-    def __init__(self, footage: Footage, tracks: Sequence[Track]) -> None:
-        step = max(1, round(max(footage.images.shape[1:3]) / _SMALL_SIDE_PX))
-        self.masks = [np.asarray(one.masks[footage.sampled][:, ::step, ::step]) for one in tracks]
-        self._wide = [_dilated(masks) for masks in self.masks]
-        self.visible = [
-            np.asarray(one.masks[footage.sampled].any(axis=(1, 2)), dtype=np.bool_) for one in tracks
-        ]
+    def __init__(self, footage: Footage) -> None:
+        self._sampled = footage.sampled
+        self._step = max(1, round(max(footage.images.shape[1:3]) / _SMALL_SIDE_PX))
+        self.visible: list[NDArray[np.bool_]] = []  # (F,) per track
+        self._masks: list[NDArray[np.bool_]] = []  # (F, h, w) per track
+        self._boxes: list[NDArray[np.int64]] = []  # (F, 4) half-open, per track
+        self._pairs: dict[tuple[int, int], tuple[NDArray[np.float64], NDArray[np.int8]]] = {}
+
+    def add(self, one: Track) -> None:
+        """Take in the next track."""
+        masks = np.asarray(one.masks[self._sampled][:, :: self._step, :: self._step])
+        self._masks.append(masks)
+        self._boxes.append(np.stack([_bounds(mask) for mask in masks]))
+        self.visible.append(np.asarray(one.masks[self._sampled].any(axis=(1, 2)), dtype=np.bool_))
+
+    def overlap(self, a: int, b: int) -> NDArray[np.float64]:
+        """(F,) IoU of two tracks' masks."""
+        return self._pair(a, b)[0]
 
     def relation(self, a: int, b: int) -> NDArray[np.int8]:
-        """(F,) how two tracks lie to one another on each frame."""
-        result = np.full(len(self.visible[a]), _UNSEEN, np.int8)
-        for frame in np.flatnonzero(self.visible[a] & self.visible[b]):
-            one, other = self.masks[a][frame], self.masks[b][frame]
-            both = np.count_nonzero(one & other)
-            either = np.count_nonzero(one | other)
-            if either and both / either > _SAME_IOU:
-                result[frame] = _SAME
-            elif (self._wide[a][frame] & other).any():
-                result[frame] = _TOUCHING
-            else:
-                result[frame] = _APART
-        return result
+        """(F,) how two tracks lie to one another: apart, touching, on the same thing, or one is unseen."""
+        return self._pair(a, b)[1]
+
+    def _pair(self, a: int, b: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        if (a, b) not in self._pairs:
+            self._pairs[a, b] = self._pairs[b, a] = self._compare(a, b)
+        return self._pairs[a, b]
+
+    def _compare(self, a: int, b: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        both = self.visible[a] & self.visible[b]
+        overlap, relation = np.zeros(len(both)), np.where(both, _APART, _UNSEEN).astype(np.int8)
+        for frame in np.flatnonzero(both & _near(self._boxes[a], self._boxes[b])):
+            window = _window(self._boxes[a][frame], self._boxes[b][frame])
+            one, other = self._masks[a][frame][window], self._masks[b][frame][window]
+            overlap[frame] = iou(one, other)
+            if overlap[frame] > _SAME_IOU:
+                relation[frame] = _SAME
+            elif (_dilated(one) & other).any():
+                relation[frame] = _TOUCHING
+        return overlap, relation
 
     def jumps(self, a: int) -> NDArray[np.bool_]:
         """(F,) whether the mask is far from, or far larger or smaller than on the frame before."""
         result = np.zeros(len(self.visible[a]), np.bool_)
-        boxes = [cv2.boundingRect(mask.astype(np.uint8)) for mask in self.masks[a]]
-        areas = self.masks[a].sum(axis=(1, 2))
+        boxes = self._boxes[a]
+        areas = [int(np.count_nonzero(mask)) for mask in self._masks[a]]
         for frame in range(1, len(result)):
             if areas[frame - 1] and areas[frame]:
                 ratio = areas[frame] / areas[frame - 1]
@@ -93,10 +112,13 @@ class SmallMasks:
         return result
 
 
-def cut(small: SmallMasks) -> list[Tracklet]:
-    """All tracks in tracklets: cut where they vanish, jump, meet another track or part from it."""
+def cut(small: SmallMasks, doubtful: Sequence[NDArray[np.bool_]]) -> list[Tracklet]:
+    """All tracks in tracklets: cut where they vanish, jump, meet another track or part from it, and where
+    doubt about them begins or ends ((F,) flags per track)."""
     count = len(small.visible)
     cuts = [small.jumps(track) for track in range(count)]
+    for flags, doubt in zip(cuts, doubtful, strict=True):
+        flags[1:] |= doubt[1:] != doubt[:-1]
     for a, b in combinations(range(count), 2):
         relation = small.relation(a, b)
         changes = np.zeros(len(relation), np.bool_)
@@ -135,10 +157,7 @@ def _coincide(small: SmallMasks, a: Tracklet, b: Tracklet) -> bool:
     start, end = max(a.start, b.start), min(a.end, b.end)
     if a.track == b.track or start >= end or end - start < 0.5 * min(a.end - a.start, b.end - b.start):
         return False
-    one, other = small.masks[a.track][start:end], small.masks[b.track][start:end]
-    both = (one & other).sum(axis=(1, 2))
-    either = (one | other).sum(axis=(1, 2))
-    return bool(np.mean(both / np.maximum(either, 1)) > _SAME_IOU)
+    return float(small.overlap(a.track, b.track)[start:end].mean()) > _SAME_IOU
 
 
 def _stretches(visible: NDArray[np.bool_], cuts: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -150,13 +169,28 @@ def _stretches(visible: NDArray[np.bool_], cuts: NDArray[np.bool_]) -> list[tupl
     return result
 
 
-def _dilated(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    kernel = np.ones((3, 3), np.uint8)
-    return np.stack([cv2.dilate(mask.astype(np.uint8), kernel) > 0 for mask in masks])
+def _dilated(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 
-def _step(a: Sequence[int], b: Sequence[int]) -> float:
-    """Distance of two boxes' (x, y, w, h) middles in diagonals of the larger one."""
-    dx = (a[0] + a[2] / 2) - (b[0] + b[2] / 2)
-    dy = (a[1] + a[3] / 2) - (b[1] + b[3] / 2)
-    return float(np.hypot(dx, dy) / max(np.hypot(a[2], a[3]), np.hypot(b[2], b[3]), 1.0))
+def _bounds(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return np.array([x, y, x + width, y + height])
+
+
+def _near(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(F,) whether two boxes overlap or lie side by side."""
+    return np.asarray(((a[:, :2] <= b[:, 2:]) & (b[:, :2] <= a[:, 2:])).all(axis=1))
+
+
+def _window(a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[slice, slice]:
+    """Rows and columns that hold both boxes."""
+    x0, y0 = np.minimum(a[:2], b[:2])
+    x1, y1 = np.maximum(a[2:], b[2:])
+    return slice(int(y0), int(y1)), slice(int(x0), int(x1))
+
+
+def _step(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
+    """Distance of two boxes' middles in diagonals of the larger one."""
+    diagonals = [float(np.hypot(*(box[2:] - box[:2]))) for box in (a, b)]
+    return float(np.hypot(*((a[:2] + a[2:] - b[:2] - b[2:]) / 2)) / max(*diagonals, 1.0))

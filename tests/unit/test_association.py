@@ -10,13 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from strefer_core.backends.interfaces import Detection, Track
-from strefer_core.cascades.association import Link, associate, evidence_frames, links
+from strefer_core.cascades.association import Link, associate, evidence_frames, keep_together, links
 from strefer_core.cascades.birth import area_jump, loss_sharpness, position_jump, redetection_share
+from strefer_core.cascades.doubt import Looks
 from strefer_core.cascades.tracklets import Node, SmallMasks, Tracklet, cut, put_together
 from tests.painted import footage
 from tests.puppets import FILM, FRAMES
 
 SIDE_PX = 16
+SURE = np.zeros(FRAMES, np.bool_)
 
 
 def track(places: dict[int, tuple[int, int]], side_px: int = SIDE_PX) -> Track:
@@ -29,7 +31,14 @@ def track(places: dict[int, tuple[int, int]], side_px: int = SIDE_PX) -> Track:
 
 
 def tracklets(*tracks: Track) -> list[tuple[int, int, int]]:
-    return [(one.track, one.start, one.end) for one in cut(SmallMasks(FILM, tracks))]
+    return [(one.track, one.start, one.end) for one in cut(small_masks(*tracks), [SURE] * len(tracks))]
+
+
+def small_masks(*tracks: Track) -> SmallMasks:
+    small = SmallMasks(FILM)
+    for one in tracks:
+        small.add(one)
+    return small
 
 
 def test_a_track_alone_is_one_tracklet() -> None:
@@ -63,8 +72,8 @@ def test_tracks_of_one_thing_become_one_node_and_others_do_not() -> None:
     whole = track(dict.fromkeys(range(FRAMES), (10, 10)))
     later = track(dict.fromkeys(range(8, FRAMES), (11, 10)))
     away = track(dict.fromkeys(range(FRAMES), (80, 10)))
-    small = SmallMasks(FILM, [whole, later, away])
-    nodes = put_together(small, cut(small))
+    small = small_masks(whole, later, away)
+    nodes = put_together(small, cut(small, [SURE] * 3))
     assert sorted(sorted({part.track for part in node.parts}) for node in nodes) == [[0, 1], [2]]
 
 
@@ -152,6 +161,40 @@ def test_the_matching_is_the_best_of_all(seed: int) -> None:
 def test_without_nodes_or_entities_nobody_is_anybody() -> None:
     assert associate([], np.zeros((0, 3)), [], 0.3) == []
     assert associate([node((0, 0, 4))], np.zeros((1, 0)), [], 0.3) == [None]
+
+
+def test_a_piece_of_somebodys_track_goes_back_to_them() -> None:
+    nodes = [node((0, 0, 20)), node((0, 20, 26)), node((1, 0, 32))]
+    scores = np.array([[0.8, 0.7, 0.1], [0.75, 0.8, 0.1], [0.1, 0.1, 0.9]])
+    assert keep_together(nodes, [0, 1, 2], scores) == [0, 0, 2]
+
+
+def test_a_piece_that_shows_somebody_else_stays_theirs() -> None:
+    nodes = [node((0, 0, 20)), node((0, 20, 32))]  # the track changed over to another thing
+    scores = np.array([[0.8, 0.3], [0.4, 0.8]])
+    assert keep_together(nodes, [0, 1], scores) == [0, 1]
+
+
+def test_a_piece_that_nobody_has_room_for_is_nobodys() -> None:
+    nodes = [node((0, 0, 20)), node((0, 20, 26)), node((1, 20, 32))]
+    scores = np.array([[0.8, 0.7], [0.75, 0.8], [0.8, 0.1]])
+    assert keep_together(nodes, [0, 1, 0], scores) == [0, None, 0]
+
+
+# doubt
+
+
+def test_a_track_that_slides_off_is_doubted_from_there_on() -> None:
+    images = np.full((FRAMES, 120, 160, 3), 90, np.uint8)
+    places = {frame: (10 + 2 * frame, 40) for frame in range(FRAMES)}
+    for frame, (x, y) in places.items():
+        images[frame, y : y + SIDE_PX, x : x + SIDE_PX] = (220, 40, 40)
+    film = footage(images)
+    stays = {frame: places[min(frame, 20)] for frame in range(FRAMES)}  # it holds on to the place
+    doubtful = Looks(film).doubtful(track(stays))
+    assert not doubtful[:21].any()
+    assert doubtful[26:].all()  # half of the mask and more is ground
+    assert not Looks(film).doubtful(track(places)).any()
 
 
 # quality at birth

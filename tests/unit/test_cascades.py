@@ -298,7 +298,8 @@ def test_no_two_entities_share_a_mask() -> None:
         assert len(held) == len(set(held))
 
 
-def test_a_full_frame_costs_one_batch() -> None:
+def test_a_full_frame_costs_one_look() -> None:
     puppets = girl_and_boy()
     outcome = run("strefer", puppets, GIRL, BOY)
-    assert outcome.detector_calls == len(puppets.looked_at) == MaskletsConfig().detection_batch
+    assert puppets.looked_at == [15]
+    assert outcome.detector_calls == 1
