@@ -140,12 +140,20 @@ def world() -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--videos", default=6, show_default=True, type=click.IntRange(1))
 @click.option("--out", "out_dir", required=True, type=FOLDER)
+@click.option(
+    "--knob",
+    "knobs",
+    multiple=True,
+    metavar="NAME",
+    help="A difficulty that every video has (repeatable), `plan`: those of the probe's plan, `plain`: none. "
+    "Default: six scenarios in turn.",
+)
 @as_json
-def render(seed: int, videos: int, out_dir: Path, as_json: bool) -> None:
+def render(seed: int, videos: int, out_dir: Path, knobs: tuple[str, ...], as_json: bool) -> None:
     """Write MP4s and their truth (JSON with run-length masks)."""
     from strefer_core.commands import world as command
 
-    command.render(seed, videos, out_dir, as_json=as_json)
+    command.render(seed, videos, out_dir, knobs, as_json=as_json)
 
 
 @main.command()

@@ -41,7 +41,7 @@ class History:
     boxes_px: tuple[dm.Box | None, ...]
     in_frame: Floats  # area within the borders over whole area
     visible: Floats  # visible area over whole area
-    hidden_by: dict[str, Floats]  # by entity id: covered area over area within the borders
+    hidden_by: dict[str | None, Floats]  # by entity id, None: by things: covered area over area in the frame
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from strefer_core.world.figures import FACING
-from strefer_core.world.script import Camera, Character, Path
+from strefer_core.world.script import Camera, Character, Path, Zoom
 
 Floats = NDArray[np.float64]
 
@@ -42,9 +42,17 @@ def base_positions(path: Path, times_s: Floats) -> Floats:
     return np.asarray(gaussian_filter1d(line, path.smooth_s / step_s, axis=0, mode="nearest"))
 
 
-def camera_positions(camera: Camera, times_s: Floats) -> Floats:
-    """(T, 2) world position of the frame's top left corner."""
+def camera_zooms(zoom: Zoom, times_s: Floats) -> Floats:
+    """(T,) frame pixels per world pixel at evenly spaced times. Equal ratios take equal times."""
+    line = np.exp(np.interp(times_s, zoom.times_s, np.log(zoom.scales)))
+    return np.asarray(gaussian_filter1d(line, zoom.smooth_s / (times_s[1] - times_s[0]), mode="nearest"))
+
+
+def camera_positions(camera: Camera, times_s: Floats, size_px: tuple[int, int]) -> Floats:
+    """(T, 2) world position of the top left corner of a frame of `size_px` (width, height)."""
     pan = base_positions(camera.path, times_s)
+    if camera.zoom.scales != (1.0,):
+        pan = pan + (1 - 1 / camera_zooms(camera.zoom, times_s))[:, None] * np.array(size_px) / 2
     if not camera.shake_px:
         return pan
     noise = np.random.default_rng(camera.shake_seed).normal(size=pan.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,20 @@ from strefer_core.errors import ConfigError
 from strefer_core.world import facts, film, motion
 from strefer_core.world.scenarios import write_script
 from strefer_core.world.script import Script, expressions
-from strefer_core.world.sight import Moment, Seen, moments, times_s
-from strefer_core.world.truth import TrueEntity, WorldTruth, save_truth, truth_path
+from strefer_core.world.sight import PROPS, Moment, Seen, moments, times_s
+from strefer_core.world.truth import TrueEntity, WorldTruth, load_truth, save_truth, truth_path
 
 Report = Callable[[str], None]
 
 
-def render_worlds(seed: int, videos: int, out_dir: Path, *, report: Report | None = None) -> list[Path]:
+def render_worlds(
+    seed: int,
+    videos: int,
+    out_dir: Path,
+    *,
+    knobs: Collection[str] | Callable[[int], Collection[str]] | None = None,
+    report: Report | None = None,
+) -> list[Path]:
     """Render `world-<seed>-<nn>.mp4` and its truth beside it, for nn from 00.
 
     The same seed gives the same bytes; video nn does not depend on how many are rendered.
@@ -30,28 +37,50 @@ def render_worlds(seed: int, videos: int, out_dir: Path, *, report: Report | Non
         seed: not negative.
         videos: how many, at least one.
         out_dir: made where missing; files of the same names are replaced.
+        knobs: difficulties of every video, or those of video nn as a function of nn; None: the six
+            scenarios of the default difficulty in turn.
         report: called with one line after each video.
 
     Returns:
         The paths of the videos, in order.
 
     Raises:
-        ConfigError: a bad seed or count, or `out_dir` is a file.
+        ConfigError: a bad seed or count, an unknown knob, or `out_dir` is a file.
     """
-    if seed < 0 or videos < 1:
-        raise ConfigError(f"a world needs a seed >= 0 and at least one video, not {seed} and {videos}")
-    if out_dir.exists() and not out_dir.is_dir():
-        raise ConfigError(f"{out_dir} is a file; name a folder for the world videos")
-    out_dir.mkdir(parents=True, exist_ok=True)
+    if videos < 1:
+        raise ConfigError(f"a world needs at least one video, not {videos}")
     paths = []
     for index in range(videos):
-        path = out_dir / f"world-{seed}-{index:02d}.mp4"
-        truth = render_script(write_script(seed, index), path)
+        path = render_video(seed, index, out_dir, knobs(index) if callable(knobs) else knobs)
         paths.append(path)
         if report:
+            truth = load_truth(truth_path(path))
             names = ", ".join(entity.expression for entity in truth.entities)
             report(f"{path.name}: {truth.scenario}, {truth.duration_s:.1f} s: {names}")
     return paths
+
+
+def render_video(seed: int, index: int, out_dir: Path, knobs: Collection[str] | None = None) -> Path:
+    """Render video `index` of a seed as `world-<seed>-<nn>.mp4`, and its truth beside it.
+
+    Args:
+        seed: not negative.
+        index: place among the videos of the seed; one video does not depend on the others.
+        out_dir: made where missing; files of the same names are replaced.
+        knobs: its difficulties, names of `knobs.KNOBS`; empty: a plain video; None: its scenario of the
+            default difficulty.
+
+    Raises:
+        ConfigError: a bad seed or index, an unknown knob, or `out_dir` is a file.
+    """
+    if seed < 0 or index < 0:
+        raise ConfigError(f"a world needs a seed >= 0 and an index >= 0, not {seed} and {index}")
+    if out_dir.exists() and not out_dir.is_dir():
+        raise ConfigError(f"{out_dir} is a file; name a folder for the world videos")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    path = out_dir / f"world-{seed}-{index:02d}.mp4"
+    render_script(write_script(seed, index, knobs), path)
+    return path
 
 
 def render_script(script: Script, video_path: Path) -> WorldTruth:
@@ -71,6 +100,8 @@ class _Record:
     def __init__(self, script: Script) -> None:
         self._script = script
         self._camera: list[tuple[float, float]] = []
+        self._zoom: list[float] = []
+        self._blur: list[list[float]] = [[] for _ in script.characters]
         self._seen: list[list[Seen | None]] = [[] for _ in script.characters]
         self._masks: list[list[dm.Rle | None]] = [[] for _ in script.characters]
 
@@ -81,9 +112,11 @@ class _Record:
 
     def _note(self, moment: Moment) -> None:
         self._camera.append(moment.camera_px)
+        self._zoom.append(moment.zoom)
         for character in range(len(self._script.characters)):
             one = moment.seen.get(character)
             self._seen[character].append(one)
+            self._blur[character].append(moment.blur_px.get(character, 0.0))
             self._masks[character].append(self._rle(one) if one else None)
 
     def _rle(self, one: Seen) -> dm.Rle | None:
@@ -102,6 +135,7 @@ class _Record:
             seed=script.seed,
             index=script.index,
             scenario=script.scenario,
+            knobs=script.knobs,
             video_sha256=video_sha256,
             fps=script.fps,
             width_px=script.width_px,
@@ -110,7 +144,10 @@ class _Record:
             cuts_s=tuple(float(clock.pts_s[shot.start_frame]) for shot in script.shots[1:]),
             places=tuple(f"{background.kind}-{background.seed}" for background in backgrounds),
             camera_px=tuple((round(x, 3), round(y, 3)) for x, y in self._camera),
+            camera_zoom=tuple(round(zoom, 5) for zoom in self._zoom),
             entities=tuple(self._entity(i, history, clock) for i, history in enumerate(histories)),
+            absent=script.absent,
+            ambiguous=script.ambiguous,
             events=facts.events(histories, clock),
         )
 
@@ -126,6 +163,7 @@ class _Record:
             full_boxes_px=history.boxes_px,
             visible_fractions=tuple(round(float(v), 4) for v in history.visible),
             in_frame_fractions=tuple(round(float(v), 4) for v in history.in_frame),
+            blur_px=tuple(round(smear, 2) for smear in self._blur[index]),
             actions=facts.actions(history, clock),
         )
 
@@ -141,9 +179,12 @@ class _Record:
             base_px=base,
             velocity_px_s=velocity,
             boxes_px=tuple(one.box_px if one else None for one in seen),
-            in_frame=np.array([one.in_frame_px / one.whole_px if one else 0.0 for one in seen]),
-            visible=np.array([np.count_nonzero(one.visible) / one.whole_px if one else 0.0 for one in seen]),
-            hidden_by={ids[other]: np.array([_hidden(one, other) for one in seen]) for other in others},
+            in_frame=np.array([one.in_frame_fraction if one else 0.0 for one in seen]),
+            visible=np.array([one.visible_fraction if one else 0.0 for one in seen]),
+            hidden_by={
+                None if other == PROPS else ids[other]: np.array([_hidden(one, other) for one in seen])
+                for other in others
+            },
         )
 
 

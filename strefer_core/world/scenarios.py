@@ -7,20 +7,17 @@ to another place and back, with other and with the same characters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import combinations
 
 import numpy as np
 
-from strefer_core.world import ways
-from strefer_core.world.backgrounds import CLASHING_COLOURS, IS_DARK, KINDS
-from strefer_core.world.figures import CREATURES, SHAPES
+from strefer_core.world import casting, plays, ways
+from strefer_core.world.casting import Places, cast, look_alike
 from strefer_core.world.script import (
-    COLOURS,
-    PATTERNS,
-    RADIUS_PX,
+    HEIGHT_PX,
+    WIDTH_PX,
     Actor,
     Background,
     Camera,
@@ -29,15 +26,6 @@ from strefer_core.world.script import (
     Scene,
     Script,
     Shot,
-)
-
-WIDTH_PX, HEIGHT_PX = 640, 360
-Places = tuple[Background, Background]  # one dark and one light: a hard cut between them is seen as one
-_NEAR_COLOURS = (  # never two of one set in one video
-    {"red", "orange", "pink"},
-    {"orange", "yellow"},
-    {"pink", "purple", "blue"},
-    {"blue", "turquoise", "green"},
 )
 
 
@@ -50,13 +38,19 @@ class _Play:
     shots_s: tuple[tuple[int, float], ...]  # (scene, end of the shot in seconds)
 
 
-def write_script(seed: int, index: int) -> Script:
-    """The script of video `index` of a seed; the scenarios take turns."""
+def write_script(seed: int, index: int, knobs: Collection[str] | None = None) -> Script:
+    """The script of video `index` of a seed: with exactly these knobs, or a scenario, which take turns.
+
+    Raises:
+        ConfigError: an unknown knob.
+    """
+    if knobs is not None:
+        return plays.write_script(seed, index, knobs)
     names = list(SCENARIOS)
     name = names[index % len(names)]
     rng = np.random.default_rng([seed, index])
     fps = Fraction(int(rng.choice([24, 25])))
-    play = SCENARIOS[name](rng, _places(rng, seed, index))
+    play = SCENARIOS[name](rng, casting.places(rng, seed, index))
     if rng.random() < 0.5:
         play = replace(play, scenes=tuple(_mirrored(scene) for scene in play.scenes))
     ends = [0, *(round(end_s * fps) for _, end_s in play.shots_s)]
@@ -80,7 +74,7 @@ def write_script(seed: int, index: int) -> Script:
 def crossing(rng: np.random.Generator, places: Places) -> _Play:
     """Two meet in the middle; one waits while the other passes in front; a third stops and goes below."""
     end = 8.0
-    a, b, c = _cast(rng, places[:1], ("medium", "large", "medium"))
+    a, b, c = cast(rng, places[:1], ("medium", "large", "medium"))
     high, low = rng.uniform(115, 145), rng.uniform(268, 285)
     meet = rng.uniform(270, 330)
     spins = _spins(rng, 3)
@@ -97,7 +91,7 @@ def crossing(rng: np.random.Generator, places: Places) -> _Play:
 def coming_and_going(rng: np.random.Generator, places: Places) -> _Play:
     """One stays, one leaves and comes back, one enters late."""
     end = float(rng.uniform(8.6, 9.4))
-    stays, returns, late = _cast(rng, places[:1], ("medium", "medium", "large"))
+    stays, returns, late = cast(rng, places[:1], ("medium", "medium", "large"))
     row = rng.uniform(90, 120)
     actors = (
         ways.curve(rng, (300, row), (190, 22), end, turns=1.0),
@@ -110,8 +104,8 @@ def coming_and_going(rng: np.random.Generator, places: Places) -> _Play:
 def look_alikes(rng: np.random.Generator, places: Places) -> _Play:
     """Two of the same noun and colour circle past each other; a hand holds the camera."""
     end = float(rng.uniform(7.4, 8.4))
-    one, other = _cast(rng, places[:1], ("large", "medium"))
-    twin = _look_alike(rng, one)
+    one, other = cast(rng, places[:1], ("large", "medium"))
+    twin = look_alike(rng, one)
     actors = (
         ways.orbit((315, 165), (200, 62), end, start_turn=0.5, turns=1.15),
         ways.orbit((315, 165), (190, 52), end, start_turn=0.0, turns=-1.15),
@@ -124,7 +118,7 @@ def look_alikes(rng: np.random.Generator, places: Places) -> _Play:
 def pan(rng: np.random.Generator, places: Places) -> _Play:
     """The camera follows travellers; one comes towards them, one is left behind."""
     end = float(rng.uniform(8.4, 9.4))
-    leader, follower, oncomer = _cast(rng, places[:1], ("large", "medium", "medium"))
+    leader, follower, oncomer = cast(rng, places[:1], ("large", "medium", "medium"))
     way = Path(
         times_s=(0.8, end - 0.8), points=((0.0, 0.0), (float(rng.uniform(330, 430)), 0.0)), smooth_s=0.4
     )
@@ -141,7 +135,7 @@ def pan(rng: np.random.Generator, places: Places) -> _Play:
 def there_and_back(rng: np.random.Generator, places: Places) -> _Play:
     """A hard cut to another place with other characters, and back to the first ones."""
     first_s, second_s, end = 3.4, 6.2, 9.8
-    a, b, c, d = _cast(rng, places, ("medium", "large", "medium", "large"))
+    a, b, c, d = cast(rng, places, ("medium", "large", "medium", "large"))
     first = Scene(
         background=places[0],
         camera=Camera(),
@@ -166,8 +160,8 @@ def there_and_back(rng: np.random.Generator, places: Places) -> _Play:
 def moving_house(rng: np.random.Generator, places: Places) -> _Play:
     """The same characters, two of them look-alikes, in one place and then in another; a third joins there."""
     cut_s, end = 4.0, 8.4
-    one, other = _cast(rng, places, ("medium", "medium"))
-    twin = _look_alike(rng, one)
+    one, other = cast(rng, places, ("medium", "medium"))
+    twin = look_alike(rng, one)
     spin = _spins(rng, 3)
     first = Scene(
         background=places[0],
@@ -217,57 +211,6 @@ def _one_place(
     )
     scene = Scene(background=place, camera=camera, actors=actors)
     return _Play(characters=tuple(characters), scenes=(scene,), shots_s=((0, end_s),))
-
-
-def _places(rng: np.random.Generator, seed: int, index: int) -> Places:
-    """Two backgrounds; the videos of one seed go round all kinds before one comes back."""
-    deck = np.random.default_rng([seed])
-    dark, light = deck.permutation(sorted(IS_DARK)), deck.permutation(sorted(set(KINDS) - IS_DARK))
-    kinds = [str(kind) for pair in zip(dark, light, strict=True) for kind in pair]
-    one, other = (
-        Background(kind=kinds[(3 * index + step) % len(kinds)], seed=int(rng.integers(2**31)))
-        for step in (0, 1)
-    )
-    return one, other
-
-
-def _cast(
-    rng: np.random.Generator, places: Sequence[Background], sizes: Sequence[str]
-) -> tuple[Character, ...]:
-    """Characters of different nouns and clearly different colours, shapes and creatures in turn."""
-    shapes, creatures = rng.permutation(sorted(SHAPES)), rng.permutation(sorted(CREATURES))
-    nouns = [str(noun) for pair in zip(creatures, shapes, strict=False) for noun in pair]
-    colours = _colours(rng, places, len(sizes))
-    return tuple(
-        Character(
-            entity_id="",  # given by `write_script`
-            noun=nouns[i],
-            colour=colours[i],
-            size=size,
-            pattern=str(rng.choice(PATTERNS, p=(0.4, 0.2, 0.2, 0.2))),
-            radius_px=RADIUS_PX[size] * float(rng.uniform(0.95, 1.05)),
-        )
-        for i, size in enumerate(sizes)
-    )
-
-
-def _colours(rng: np.random.Generator, places: Sequence[Background], count: int) -> Sequence[str]:
-    """Colours far from one another and, where that leaves enough, from those of the places."""
-    clashing = {colour for place in places for colour in CLASHING_COLOURS[place.kind]}
-    shuffled = [str(colour) for colour in rng.permutation(sorted(COLOURS))]
-    for pool in ([colour for colour in shuffled if colour not in clashing], shuffled):
-        for chosen in combinations(pool, count):
-            if not any(len(near & set(chosen)) > 1 for near in _NEAR_COLOURS):
-                return chosen
-    raise ValueError(f"there are no {count} colours far from one another")
-
-
-def _look_alike(rng: np.random.Generator, one: Character) -> Character:
-    """Another of the same noun and colour, set apart by its size or by its pattern."""
-    if rng.random() < 0.5:
-        size = "small" if one.size == "large" else "large"
-        return replace(one, size=size, radius_px=RADIUS_PX[size])
-    return replace(one, pattern=str(rng.choice([p for p in PATTERNS if p != one.pattern])))
 
 
 def _spins(rng: np.random.Generator, count: int) -> list[float]:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from strefer_core.world.figures import generalized_noun
+from strefer_core.world.truth import AbsentEntity, AmbiguousExpression
 
 Point = tuple[float, float]
+
+WIDTH_PX, HEIGHT_PX = 640, 360
 
 COLOURS: dict[str, tuple[int, int, int]] = {  # RGB, saturated: backgrounds stay duller than any of them
     "red": (222, 38, 44),
@@ -68,18 +71,58 @@ class Actor:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Zoom:
+    """Frame pixels per world pixel over time, about the middle of the frame."""
+
+    times_s: tuple[float, ...] = (0.0,)
+    scales: tuple[float, ...] = (1.0,)
+    smooth_s: float = 0.25  # corners are rounded over about this long
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Camera:
-    """Pan along a path (of the frame's top left corner) plus smooth shake."""
+    """Pan along a path (of the frame's top left corner at zoom 1) plus smooth shake, and zoom."""
 
     path: Path = Path(times_s=(0.0,), points=((0.0, 0.0),), smooth_s=0.3)
-    shake_px: float = 0.0  # standard deviation
+    shake_px: float = 0.0  # standard deviation, in world pixels
     shake_seed: int = 0
+    zoom: Zoom = Zoom()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Light:
+    """How bright each colour channel is over time, as factors on the picture; 1 changes nothing."""
+
+    times_s: tuple[float, ...] = (0.0,)
+    gains: tuple[tuple[float, float, float], ...] = ((1.0, 1.0, 1.0),)  # red, green, blue
+    flicker: float = 0.0  # amplitude, as a share of the gain
+    flicker_hz: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Board:
+    """A plain thing to stand behind: a pillar, a panel, a hedge."""
+
+    width_px: float
+    height_px: float
+    seed: int  # of its tone and grain
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prop:
+    """A thing that is part of the place: it never moves and is no entity."""
+
+    look: Board | Character
+    at: Point  # its middle, in world pixels
+    angle_deg: float = 0.0
+    layer: int = 0  # how many of the scene's actors pass behind it; 0: everybody passes in front
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Background:
     kind: str  # a key of `backgrounds.KINDS`
     seed: int
+    clutter: int = 0  # coloured and textured things strewn over it, per frame's area
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +130,8 @@ class Scene:
     background: Background
     camera: Camera
     actors: tuple[Actor, ...]  # from the back to the front
+    props: tuple[Prop, ...] = ()
+    light: Light = Light()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,13 +147,17 @@ class Shot:
 class Script:
     seed: int
     index: int  # place among the videos of this seed
-    scenario: str  # a key of `scenarios.SCENARIOS`
+    scenario: str  # a key of `scenarios.SCENARIOS`, or what `plays` makes of the knobs
     fps: Fraction
     width_px: int
     height_px: int
     characters: tuple[Character, ...]
     scenes: tuple[Scene, ...]
     shots: tuple[Shot, ...]  # in order, without gaps, from frame 0
+    knobs: tuple[str, ...] = ()  # names of `knobs.KNOBS`, sorted
+    shutter_s: float = 0.0  # how long it stays open about each frame's time; 0: every picture is sharp
+    absent: tuple[AbsentEntity, ...] = ()
+    ambiguous: tuple[AmbiguousExpression, ...] = ()
 
     @property
     def frame_count(self) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
-from strefer_core.world import backgrounds, motion, sprites
-from strefer_core.world.script import Scene, Script, Shot
+from strefer_core.world import light, shutter, sprites
+from strefer_core.world.script import Script, Shot
+from strefer_core.world.stage import PROPS, Stage, times_s
+
+__all__ = ["PROPS", "Moment", "Seen", "moments", "sightings", "times_s"]
 
 Frame = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -25,7 +27,15 @@ class Seen:
     in_frame_px: int  # of it, within the borders
     visible: NDArray[np.bool_]  # visible part of the clipped window
     window: tuple[slice, slice]  # rows and columns of the frame that `visible` covers
-    hidden_px: dict[int, int] = field(default_factory=dict)  # by whom (place in the script): area, in frame
+    hidden_px: dict[int, int] = field(default_factory=dict)  # by whom (place in the script, PROPS): area
+
+    @property
+    def visible_fraction(self) -> float:
+        return int(np.count_nonzero(self.visible)) / self.whole_px
+
+    @property
+    def in_frame_fraction(self) -> float:
+        return self.in_frame_px / self.whole_px
 
 
 @dataclass(frozen=True)
@@ -34,65 +44,87 @@ class Moment:
 
     picture: Frame
     camera_px: tuple[float, float]
+    zoom: float
     seen: dict[int, Seen]
-
-
-def times_s(script: Script) -> NDArray[np.float64]:
-    """(T,) presentation times of the frames."""
-    return np.arange(script.frame_count) / float(script.fps)
+    blur_px: dict[int, float]  # length of the smear, by place in the script
 
 
 def moments(script: Script) -> Iterator[Moment]:
     """Every frame of the script, in order."""
-    stages = [_Stage(script, scene) for scene in script.scenes]
+    painters = [_Painter(script, Stage(script, scene)) for scene in script.scenes]
     for shot in script.shots:
-        yield from _shot(stages[shot.scene], shot)
+        yield from _shot(painters[shot.scene], shot)
 
 
-def _shot(stage: _Stage, shot: Shot) -> Iterator[Moment]:
+def sightings(script: Script, frames: Iterable[int]) -> Iterator[dict[int, Seen]]:
+    """Who is seen on the given frames, as `moments` has it, without painting anything."""
+    stages = [Stage(script, scene) for scene in script.scenes]
+    size = (script.width_px, script.height_px)
+    for frame in frames:
+        scene = next(shot.scene for shot in script.shots if frame < shot.end_frame)
+        yield _seen(list(stages[scene].placed(frame)), size)
+
+
+def _shot(painter: _Painter, shot: Shot) -> Iterator[Moment]:
     for frame in range(shot.start_frame, shot.end_frame):
-        yield stage.moment(frame)
+        yield painter.moment(frame)
 
 
-class _Stage:
-    """One scene with all that is computed once: the background, the camera's and the actors' ways."""
+class _Painter:
+    """Paints one scene."""
 
-    def __init__(self, script: Script, scene: Scene) -> None:
-        times = times_s(script)
-        self._size = (script.width_px, script.height_px)
-        self._characters = [script.characters[actor.character] for actor in scene.actors]
-        self._places = [actor.character for actor in scene.actors]
-        self._poses = [
-            motion.poses(character, actor.path, times)
-            for character, actor in zip(self._characters, scene.actors, strict=True)
-        ]
-        self._camera = motion.camera_positions(scene.camera, times)
-        self._corner = np.floor(self._camera.min(axis=0)) - 1
-        reach = np.ceil(self._camera.max(axis=0)) + 2 - self._corner
-        width, height = (int(v) for v in reach + self._size)
-        self._background = backgrounds.draw(scene.background, width, height)
-        self._still = self._warped(self._camera[0]) if np.ptp(self._camera, axis=0).max() == 0 else None
+    def __init__(self, script: Script, stage: Stage) -> None:
+        self._stage, self._size = stage, (script.width_px, script.height_px)
+        self._shutter_s, self._fps = script.shutter_s, float(script.fps)
+        self._gains = light.gains(stage.light, times_s(script))
+        self._still = stage.backdrop(0) if stage.is_still else None
 
     def moment(self, frame: int) -> Moment:
-        """Paint one frame, from the back to the front."""
-        camera = self._camera[frame]
-        picture = self._warped(camera) if self._still is None else self._still.copy()
-        seen: dict[int, Seen] = {}
-        for place, character, poses in zip(self._places, self._characters, self._poses, strict=True):
-            x, y = poses.x_px[frame] - camera[0], poses.y_px[frame] - camera[1]
-            pose = poses.angle_deg[frame], poses.facing[frame], poses.phase[frame]
-            placed = sprites.place(character, float(x), float(y), *(float(v) for v in pose))
-            one = _look(placed, self._size)
-            _paint(picture, placed, one.window)
-            _hide(seen, place, one)
-            seen[place] = one
-        return Moment(picture, (float(camera[0]), float(camera[1])), seen)
+        """One frame; masks are those of the middle of the time that the shutter is open."""
+        placed = list(self._stage.placed(frame))
+        seen = _seen(placed, self._size)
+        smears = self._smears(frame)
+        if smears:
+            whens = shutter.instants(frame, self._shutter_s * self._fps, max(smears.values()))
+            picture = shutter.integrated(
+                self._painted(when, list(self._stage.placed(when))) for when in whens
+            )
+        else:
+            picture = self._painted(frame, placed)
+        corner = self._stage.camera(frame)
+        return Moment(
+            picture=light.lit(picture, self._gains[frame]),
+            camera_px=(float(corner[0]), float(corner[1])),
+            zoom=self._stage.zoom(frame),
+            seen=seen,
+            blur_px={place: smear for place, smear in smears.items() if place >= 0},
+        )
 
-    def _warped(self, camera: NDArray[np.float64]) -> Frame:
-        shift = camera - self._corner
-        matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], dtype=np.float64)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(self._background, matrix, self._size, flags=flags), dtype=np.uint8)
+    def _smears(self, frame: int) -> dict[int, float]:
+        """How far everyone, and the place itself (-1), goes over the frame while the shutter is open."""
+        if not self._shutter_s:
+            return {}
+        half = self._shutter_s * self._fps / 2
+        before, after = (self._stage.on_frame(frame + shift) for shift in (-half, half))
+        return {place: float(np.hypot(*(after[place] - before[place]))) for place in before}
+
+    def _painted(self, when: float, placed: list[tuple[int, sprites.Placed]]) -> Frame:
+        """The scene at a time (in frames), from the back to the front."""
+        picture = self._stage.backdrop(when) if self._still is None else self._still.copy()
+        for _, one in placed:
+            sprites.paint(picture, one)
+        return picture
+
+
+def _seen(placed: list[tuple[int, sprites.Placed]], size: tuple[int, int]) -> dict[int, Seen]:
+    """Who of those placed, from the back to the front, is seen in a frame of `size`."""
+    seen: dict[int, Seen] = {}
+    for place, picture in placed:
+        one = _look(picture, size)
+        _hide(seen, place, one)
+        if place != PROPS:
+            seen[place] = one
+    return seen
 
 
 def _window(placed: sprites.Placed, size: tuple[int, int]) -> tuple[slice, slice]:
@@ -135,15 +167,6 @@ def _area(window: tuple[slice, slice]) -> int:
     return int((rows.stop - rows.start) * (columns.stop - columns.start))
 
 
-def _paint(picture: Frame, placed: sprites.Placed, window: tuple[slice, slice]) -> None:
-    if not _area(window):
-        return
-    within = _within(placed, window)
-    rest = cv2.cvtColor(255 - placed.alpha[within], cv2.COLOR_GRAY2RGB)
-    under = cv2.multiply(picture[window], rest, scale=1 / 255)
-    picture[window] = cv2.add(under, np.ascontiguousarray(placed.rgb[within]))
-
-
 def _hide(seen: dict[int, Seen], place: int, front: Seen) -> None:
     """Take from everyone behind what the one in front covers now."""
     for behind in seen.values():
@@ -162,5 +185,5 @@ def _hide(seen: dict[int, Seen], place: int, front: Seen) -> None:
         )
         covered = int(np.count_nonzero(ours & theirs))
         if covered:
-            behind.hidden_px[place] = covered
+            behind.hidden_px[place] = behind.hidden_px.get(place, 0) + covered
             ours &= ~theirs

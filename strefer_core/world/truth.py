@@ -30,14 +30,14 @@ Direction = Literal["left", "right", "up", "down"]
 class TrueAction:
     """What one entity does over `[start_s, end_s)`, always within one shot and while in view.
 
-    Movement is that through the world: a panning camera changes nothing in it, nor do hops.
+    Movement is that through the world: a camera that pans or zooms changes nothing in it, nor do hops.
     """
 
-    kind: ActionKind  # "occluded": more than half of what would be in the frame is hidden by others
+    kind: ActionKind  # "occluded": more than half of what would be in the frame is hidden
     start_s: float
     end_s: float
     direction: Direction | None = None  # of "move"; the side come from ("enter") or gone to ("leave")
-    other_entity_id: str | None = None  # of "occluded": who hides most of it
+    other_entity_id: str | None = None  # of "occluded": who hides most of it; None: a thing of the place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +49,26 @@ class TrueEvent:
     object_entity_id: str
     start_s: float
     end_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AbsentEntity:
+    """Somebody who is spoken of as if they played, and is on no frame."""
+
+    expression: str  # fits no entity of the video
+    noun: str
+    generalized_noun: str
+    attributes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AmbiguousExpression:
+    """Words that fit more than one entity, on purpose."""
+
+    expression: str
+    noun: str
+    generalized_noun: str
+    entity_ids: tuple[str, ...]  # two or more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +86,7 @@ class TrueEntity:
     ]  # with hidden parts, may pass the borders; None: not in this scene
     visible_fractions: tuple[float, ...]  # visible area over whole area, 0..1
     in_frame_fractions: tuple[float, ...]  # area within the borders, hidden or not, over whole area, 0..1
+    blur_px: tuple[float, ...]  # length of its smear while the shutter is open; 0 where it is drawn sharp
     actions: tuple[TrueAction, ...]  # in order of start; may overlap
 
 
@@ -76,6 +97,7 @@ class WorldTruth:
     seed: int
     index: int  # place among the videos of the seed
     scenario: str
+    knobs: tuple[str, ...]  # names of `knobs.KNOBS` that were turned on, sorted
     video_sha256: str  # of the bytes of the video that this is the truth of
     fps: Fraction
     width_px: int
@@ -84,7 +106,10 @@ class WorldTruth:
     cuts_s: tuple[float, ...]  # presentation time of the first frame after each hard cut
     places: tuple[str, ...]  # background and its seed, per shot: equal where a shot returns to a place
     camera_px: tuple[tuple[float, float], ...]  # world position of the frame's corner, per frame
+    camera_zoom: tuple[float, ...]  # frame pixels per world pixel, per frame
     entities: tuple[TrueEntity, ...]
+    absent: tuple[AbsentEntity, ...]
+    ambiguous: tuple[AmbiguousExpression, ...]
     events: tuple[TrueEvent, ...]  # in order of start
 
     @property
