@@ -263,3 +263,50 @@ select version, manifest_key, counts, created_at from datasets order by created_
 
 -- name: dataset_lineage
 select video_id, fingerprint from dataset_videos where version = :version order by video_id
+
+-- name: upsert_probe
+insert into probes (
+    probe_id, started_at, version, seed, perception, knobs, noise, config, videos, entities, failed
+)
+values (
+    :probe_id, :started_at, :version, :seed, :perception, :knobs, cast(:noise as jsonb),
+    cast(:config as jsonb), :videos, :entities, cast(:failed as jsonb)
+)
+on conflict (probe_id) do update set
+    started_at = excluded.started_at,
+    version = excluded.version,
+    seed = excluded.seed,
+    perception = excluded.perception,
+    knobs = excluded.knobs,
+    noise = excluded.noise,
+    config = excluded.config,
+    videos = excluded.videos,
+    entities = excluded.entities,
+    failed = excluded.failed
+
+-- name: delete_probe_figures
+delete from probe_figures where probe_id = :probe_id
+
+-- name: insert_probe_figures
+insert into probe_figures (probe_id, cascade_name, knob, metric, value, low, high)
+select
+    :probe_id, doc->>'cascade', doc->>'knob', doc->>'metric', (doc->>'value')::double precision,
+    (doc->>'low')::double precision, (doc->>'high')::double precision
+from pg_temp.incoming
+
+-- name: probes
+select probe_id, started_at, version, seed, perception, knobs, noise, config, videos, entities, failed
+from probes
+order by started_at, probe_id
+
+-- name: probe_figures
+select cascade_name as cascade, knob, metric, value, low, high
+from probe_figures
+where probe_id = :probe_id
+order by cascade_name, knob, metric
+
+-- name: probe_history
+select probe_id, started_at, value, low, high, previous_value
+from probe_history
+where cascade_name = :cascade and knob = :knob and metric = :metric
+order by started_at, probe_id

@@ -4,6 +4,7 @@
     open_batch finished_batches unfinished ...      batches.py   requests
     register_drop known_objects drop_progress ...   drops.py     drops, drop_objects
     record_dataset latest_dataset ...               datasets.py  datasets, dataset_videos
+    record_probe probe_history ...                  probes.py    probes, probe_figures
 
 Every method is one short transaction. Raises StoreError where the database does not answer (a retry can
 help), ConfigError where its schema is older than this code, StreferError where it refuses rows.
@@ -19,6 +20,7 @@ from strefer_core.store.database import execute
 from strefer_core.store.datasets import Dataset, Datasets
 from strefer_core.store.drops import Drop, DropObject, DroppedVideo, Drops, StageProgress, VideoHashes
 from strefer_core.store.migrations import check_version, migrate
+from strefer_core.store.probes import Probe, ProbeFigure, ProbePoint, Probes
 
 __all__ = [
     "BatchFailure",
@@ -29,6 +31,9 @@ __all__ = [
     "Drop",
     "DropObject",
     "DroppedVideo",
+    "Probe",
+    "ProbeFigure",
+    "ProbePoint",
     "StageProgress",
     "VideoHashes",
     "VideoReport",
@@ -56,7 +61,7 @@ class VideoReport:
     checks: tuple[CheckCount, ...]
 
 
-class Catalog(Batches, Drops, Datasets):
+class Catalog(Batches, Drops, Datasets, Probes):
     """One catalog database, by its address `postgresql+psycopg2://user:password@host/name`."""
 
     def check(self) -> None:

@@ -16,7 +16,7 @@ from strefer_core.pipeline import STAGES
 
 DAGS = Path(__file__).parents[2] / "dags"
 FILES = sorted(DAGS.glob("*.py"))
-IDS = ("ingest_videos", "annotate_videos", "curate_dataset")
+IDS = ("ingest_videos", "annotate_videos", "curate_dataset", "probe_masklets")
 
 PROBE = """
 import json, runpy, sys, time
@@ -107,6 +107,7 @@ def test_the_gate_is_the_only_leaf(dags: dict[str, Any], dag_id: str) -> None:
             ],
         ),
         ("curate_dataset", [("find_videos", "batch.quality"), ("batch.quality", "publish")]),
+        ("probe_masklets", [("probe", "gate")]),
     ],
 )
 def test_tasks_follow_each_other(dags: dict[str, Any], dag_id: str, edges: list[tuple[str, str]]) -> None:
@@ -143,3 +144,17 @@ def test_dag_survives_serialization(dags: dict[str, Any], dag_id: str) -> None:
 
     again = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags[dag_id]))
     assert {t.task_id for t in again.tasks} == {t.task_id for t in dags[dag_id].tasks}
+
+
+def test_the_probe_is_weekly_and_takes_its_parameters_from_the_form(dags: dict[str, Any]) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = dags["probe_masklets"]
+    timetable = DagSerialization.serialize_dag(dag)["timetable"]
+    assert timetable["__var"]["expression"] == "0 4 * * 0"
+    assert dag.start_date is None
+    probe = dag.get_task("probe")
+    for name in ("seed", "videos", "perception", "knobs", "noise"):
+        assert getattr(probe, name) == f"{{{{ params.{name} }}}}"
+        assert name in probe.template_fields
+    assert set(dag.params) == {"seed", "videos", "perception", "knobs", "noise", "min_j_and_f"}
