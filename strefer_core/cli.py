@@ -112,12 +112,22 @@ def drop(paths: tuple[Path, ...], name: str | None, failure_tolerance: float | N
 @click.argument("video")
 @click.option("--out", "out_dir", type=FOLDER, help="Write the overlay pictures here.")
 @click.option("--animate", is_flag=True, help="Write an animation as well.")
+@click.option(
+    "--regions",
+    type=click.Choice(["point", "box", "scribble", "polygon"]),
+    help="Write the masklets' regions in this format, as JSON in pixels.",
+)
+@click.option(
+    "--prompt",
+    type=click.Choice(["som", "numberit"]),
+    help="Write the frames with Set-of-Mark marks or with NumberIt numbers.",
+)
 @as_json
-def show(video: str, out_dir: Path | None, animate: bool, as_json: bool) -> None:
+def show(video: str, out_dir: Path | None, animate: bool, regions: Any, prompt: Any, as_json: bool) -> None:
     """Show what is known of VIDEO (a file or a video id), with an overlay of its masklets."""
     from strefer_core.commands import show as command
 
-    command.show(video, out_dir, animate=animate, as_json=as_json)
+    command.show(video, out_dir, animate=animate, regions=regions, prompt=prompt, as_json=as_json)
 
 
 @main.command()
@@ -154,6 +164,45 @@ def render(seed: int, videos: int, out_dir: Path, knobs: tuple[str, ...], as_jso
     from strefer_core.commands import world as command
 
     command.render(seed, videos, out_dir, knobs, as_json=as_json)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=FILE, metavar="[VIDEO]...")
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(0), help="Of the world.")
+@click.option("--videos", default=200, show_default=True, type=click.IntRange(1), help="How many to render.")
+@click.option(
+    "--perception",
+    default="world-noisy",
+    show_default=True,
+    type=click.Choice(["world-noisy", "world-exact", "classical"]),
+    help="What the cascades see with: the truth with errors, the truth, or the pictures.",
+)
+@click.option(
+    "--cascade",
+    "cascades",
+    multiple=True,
+    type=click.Choice(["first_frame", "paper", "strefer"]),
+    help="Repeatable; default: all three.",
+)
+@click.option(
+    "--knobs",
+    default="plan",
+    show_default=True,
+    help="Difficulties: plan (all, alone and mixed), default, none, or names with commas between.",
+)
+@click.option("--noise", default="", help="Error rates of world-noisy: miss=0.2,switch=0.05.")
+@click.option("--sweep", default="", help="Compare again with all error rates times each: 0.5,1,2.")
+@click.option("--videos-dir", type=FOLDER, help="Keep the rendered videos here and use them again.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; default: one per core.")
+@click.option("--out", "out_dir", type=FOLDER, help="Write pictures of the worst cases here.")
+@as_json
+def probe(
+    paths: tuple[Path, ...], cascades: tuple[str, ...], sweep: str, as_json: bool, **given: Any
+) -> None:
+    """Measure the masklet cascades against known truth: rendered videos, or VIDEO with its truth beside."""
+    from strefer_core.commands import probe as command
+
+    sys.exit(0 if command.run(command.options(paths, cascades, sweep, **given), as_json=as_json) else 1)
 
 
 @main.command()

@@ -23,13 +23,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from strefer_core import data_model as dm
 from strefer_core.backends import registry
 from strefer_core.config import PipelineConfig
 from strefer_core.errors import InputError, MismatchError, MissingInput, StreferError, WorkerLost
+from strefer_core.store import documents
 
 log = logging.getLogger(__name__)
 
@@ -219,21 +220,27 @@ def check_answers(request: StageRequest, result: dm.Result) -> None:
 
 
 def dump_document(request: StageRequest, result: dm.Result) -> bytes:
-    """A result with the request that it answers, as JSON; the same bytes on every run."""
-    stage = STAGES[request.stage]
-    head = {"fingerprint": request.fingerprint, "stage": stage.name, "video_id": request.video_id}
-    body = TypeAdapter(stage.result_type).dump_python(result, mode="json")
-    return json.dumps({"request": head, "result": body}, separators=(",", ":"), ensure_ascii=False).encode()
+    """A result with the request that it answers; the same bytes on every run."""
+    return documents.dump(_head(request.video_id, request.stage, request.fingerprint), result)
 
 
 def load_document(data: bytes, *, video_id: str, stage: str, fingerprint: str) -> dm.Result:
-    """Parse a result document. Raises MismatchError where it answers another request."""
-    document = json.loads(data)
-    asked = {"fingerprint": fingerprint, "stage": stage, "video_id": video_id}
-    if document.get("request") != asked:
-        raise MismatchError(f"result document answers {document.get('request')}, not {asked}")
-    result: dm.Result = TypeAdapter(STAGES[stage].result_type).validate_python(document["result"])
-    return result
+    """Parse a result document.
+
+    Raises:
+        MismatchError: it answers another request, or is of another kind than the stage writes.
+        StoreError: it is damaged.
+    """
+    answered, result = documents.load(data, STAGES[stage].result_type)
+    asked = _head(video_id, stage, fingerprint)
+    if answered != asked:
+        raise MismatchError(f"result document answers {answered}, not {asked}")
+    found: dm.Result = result
+    return found
+
+
+def _head(video_id: str, stage: str, fingerprint: str) -> dict[str, str]:
+    return {"fingerprint": fingerprint, "stage": stage, "video_id": video_id}
 
 
 def load_result(ledger: Ledger, blobs: Blobs, video_id: str, stage: str, fingerprint: str) -> dm.Result:
@@ -329,7 +336,9 @@ class _Attempt:
             )
             result = tries(self.compute)
             check_answers(self.request, result)
-            key = self.blobs.put_content(dump_document(self.request, result), "results", ".json")
+            document = dump_document(self.request, result)
+            suffix = documents.suffix(STAGES[self.request.stage].result_type)
+            key = self.blobs.put_content(document, "results", suffix)
             return self.state(status="done", result_key=key), result
         except Filtered as outcome:
             return self.state(status="filtered", reason=outcome.reason), outcome.result

@@ -65,6 +65,7 @@ def entity(index: int, colour: str) -> dm.Entity:
 
 
 def masklet(index: int) -> dm.Masklet:
+    """The first was measured in every way, the others in none."""
     return dm.Masklet(
         masklet_id=f"msk-{index}",
         video_id=VIDEO_ID,
@@ -77,6 +78,11 @@ def masklet(index: int) -> dm.Masklet:
         assignment_margin=None,
         start_frame_index=1,
         forward_backward_iou=0.5,
+        assignment_score=None if index else 0.875,
+        redetection_share=None if index else 1.0,
+        area_jump=None if index else 1.25,
+        position_jump=None if index else 0.0,
+        loss_sharpness=None if index else 1.5,
     )
 
 

@@ -1,7 +1,8 @@
-"""`strefer show`: everything that the catalog knows of one video, and a picture of its masklets."""
+"""`strefer show`: all that the catalog knows of one video; its masklets as pictures, prompts and regions."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,10 +18,20 @@ from strefer_core.ingest import video_id_of
 from strefer_core.pipeline import load_result
 
 if TYPE_CHECKING:
+    from strefer_core.prompt_sheet import Prompt
+    from strefer_core.regions import Format
     from strefer_core.store.catalog import VideoReport
 
 
-def show(video: str, out_dir: Path | None, *, animate: bool, as_json: bool) -> None:
+def show(
+    video: str,
+    out_dir: Path | None,
+    *,
+    animate: bool,
+    regions: Format | None,
+    prompt: Prompt | None,
+    as_json: bool,
+) -> None:
     """Print a video's names, states, entities, transcript and instructions; write its overlays."""
     from strefer_core import worker
 
@@ -30,11 +41,18 @@ def show(video: str, out_dir: Path | None, *, animate: bool, as_json: bool) -> N
     if not known.names and not known.runs:
         raise InputError(f"{video} is neither a file nor a video id that the catalog knows")
     results = results_of(video_id)
-    pictures = [str(p) for p in _pictures(video_id, results, out_dir or home() / "overlays", animate=animate)]
+    folder = out_dir or home() / "overlays"
+    files = {
+        "overlays": _pictures(video_id, results, folder, animate=animate),
+        "regions": _regions(video_id, results, folder, regions) if regions else [],
+        "prompts": _prompts(video_id, results, folder, prompt) if prompt else [],
+    }
+    written = {kind: [str(file) for file in made] for kind, made in files.items()}
+    lines = [f"{kind.removesuffix('s')}: {file}" for kind, made in written.items() for file in made]
     emit(
-        {**asdict(known), "results": {k: asdict(v) for k, v in results.items()}, "overlays": pictures},
+        {**asdict(known), "results": {k: asdict(v) for k, v in results.items()}, **written},
         as_json=as_json,
-        human=Group(*_tables(known, results), *[f"overlay: {picture}" for picture in pictures]),
+        human=Group(*_tables(known, results), *lines),
     )
 
 
@@ -55,23 +73,55 @@ def overlay(video_id: str, folder: Path) -> Path | None:
 
 
 def _pictures(video_id: str, results: dict[str, dm.Result], folder: Path, *, animate: bool) -> list[Path]:
-    from strefer_core import worker
-    from strefer_core.store.cache import fetch_video
-
-    if "masklets" not in results:
-        return []
-    entities = cast(dm.EntitiesResult, results["entities"]).entities
-    masklets = cast(dm.MaskletsResult, results["masklets"]).masklets
+    entities, masklets = _found(results)
     if not masklets:
         return []
     from strefer_core.overlay import write_animation, write_contact_sheet
 
-    now = settings()
-    path = fetch_video(worker.objects(), video_id, now.video_cache_dir, now.cache_max_bytes)
+    path = _fetched(video_id)
     made = [write_contact_sheet(path, entities, masklets, folder / f"{video_id}.png")]
     if animate:
         made.append(write_animation(path, entities, masklets, folder / f"{video_id}.webp"))
     return made
+
+
+def _regions(video_id: str, results: dict[str, dm.Result], folder: Path, form: Format) -> list[Path]:
+    """Write the region of every entity on every sampled frame as JSON, in pixels."""
+    _, masklets = _found(results)
+    if not masklets:
+        return []
+    from strefer_core.regions import masklet_regions
+
+    out = folder / f"{video_id}.{form}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps([masklet_regions(masklet, form) for masklet in masklets]))
+    return [out]
+
+
+def _prompts(video_id: str, results: dict[str, dm.Result], folder: Path, prompt: Prompt) -> list[Path]:
+    entities, masklets = _found(results)
+    if not masklets:
+        return []
+    from strefer_core.prompt_sheet import write_prompt_sheet
+
+    out = folder / f"{video_id}.{prompt}.png"
+    return [write_prompt_sheet(_fetched(video_id), entities, masklets, prompt, out)]
+
+
+def _found(results: dict[str, dm.Result]) -> tuple[tuple[dm.Entity, ...], tuple[dm.Masklet, ...]]:
+    """Entities and masklets; none before the stage `masklets` is done."""
+    if "masklets" not in results:
+        return (), ()
+    entities = cast(dm.EntitiesResult, results["entities"]).entities
+    return entities, cast(dm.MaskletsResult, results["masklets"]).masklets
+
+
+def _fetched(video_id: str) -> Path:
+    from strefer_core import worker
+    from strefer_core.store.cache import fetch_video
+
+    now = settings()
+    return fetch_video(worker.objects(), video_id, now.video_cache_dir, now.cache_max_bytes)
 
 
 def _tables(known: VideoReport, results: dict[str, dm.Result]) -> list[Table]:

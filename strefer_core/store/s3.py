@@ -73,6 +73,14 @@ class S3Objects(ObjectStore):
 
     @cached_property
     def _client(self) -> Any:
+        return self._new_client()
+
+    @cached_property
+    def _range_client(self) -> Any:
+        # Some servers, rclone's among them, send the whole object's checksum with a part of it.
+        return self._new_client(response_checksum_validation="when_required")
+
+    def _new_client(self, **options: Any) -> Any:
         # A session of our own: boto3's default session is not safe to use from several threads.
         config = Config(
             signature_version="s3v4",
@@ -82,6 +90,7 @@ class S3Objects(ObjectStore):
             connect_timeout=5,
             read_timeout=60,
             max_pool_connections=16,
+            **options,
         )
         session: Any = boto3.Session()
         try:
@@ -162,6 +171,13 @@ class S3Objects(ObjectStore):
         with _s3_errors("read", key):
             body = self._client.get_object(Bucket=self._bucket, Key=self._full(key))["Body"]
             data: bytes = body.read()
+            return data
+
+    def _read_range(self, key: str, start: int, stop: int) -> bytes:
+        wanted = f"bytes={start}-{stop - 1}"  # HTTP counts the last byte in
+        with _s3_errors("read", key):
+            answer = self._range_client.get_object(Bucket=self._bucket, Key=self._full(key), Range=wanted)
+            data: bytes = answer["Body"].read()
             return data
 
     def _download(self, key: str, path: Path) -> None:

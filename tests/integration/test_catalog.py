@@ -91,6 +91,21 @@ def test_every_stage_writes_its_rows(catalog: Catalog, pg_url: str) -> None:
             ),
         ),
         (
+            "select assignment_score, redetection_share, area_jump, position_jump, loss_sharpness "
+            "from masklets where masklet_id = 'msk-0'",
+            (0.875, 1.0, 1.25, 0.0, 1.5),
+        ),
+        (
+            "select assignment_score, redetection_share, area_jump, position_jump, loss_sharpness "
+            "from masklets where masklet_id = 'msk-1'",
+            (None, None, None, None, None),
+        ),
+        (
+            "select count(*) from information_schema.columns "
+            "where table_name = 'masklets' and column_name ~ 'mask(s|_rle)|counts'",
+            (0,),
+        ),
+        (
             "select text, actions->0->>'direction' from transcript_segments where segment_id = 'seg-0'",
             (sample.NASTY, "left"),
         ),

@@ -21,11 +21,12 @@ pytest_plugins = ["tests.integration.catalog_fixtures"]
 
 TABLES = {
     "alembic_version", "clips", "dataset_videos", "datasets", "drop_objects", "drops", "entities", "flags",
-    "instructions", "masklets", "requests", "stage_runs", "transcript_segments", "videos",
+    "instructions", "masklets", "probe_figures", "probes", "requests", "stage_runs", "transcript_segments",
+    "videos",
 }  # fmt: skip
 VIEWS = {
     "current_stage_runs", "drop_funnel", "drop_progress", "drop_videos", "dropped_videos", "failures",
-    "instruction_status", "newest_stage_runs", "stage_cost",
+    "instruction_status", "newest_stage_runs", "probe_history", "stage_cost",
 }  # fmt: skip
 
 RELATIONS = "select relname, relkind from pg_class where relnamespace = 'public'::regnamespace order by 1"
@@ -67,6 +68,27 @@ def test_rows_of_the_first_version_live_on(pg_empty_url: str) -> None:
     statement(pg_empty_url, "insert into drops (drop_id, prefix) values ('monday', 'drops/monday/')")
     migrate(pg_empty_url)
     assert [drop.drop_id for drop in Catalog(pg_empty_url).drops()] == ["monday"]
+
+
+def test_masklets_of_an_older_version_have_no_figures_of_quality(pg_empty_url: str) -> None:
+    migrate(pg_empty_url, to="0002")
+    key = f"'{sample.VIDEO_ID}'"
+    for stage in ("entities", "masklets"):
+        run = "insert into stage_runs (video_id, stage, fingerprint, status, result_key, finished_at) "
+        statement(pg_empty_url, run + f"values ({key}, '{stage}', 'f', 'done', 'k', now())")
+    entity = (
+        "insert into entities (entity_id, video_id, fingerprint, index, expression, noun, generalized_noun)"
+    )
+    statement(pg_empty_url, entity + f" values ('e', {key}, 'f', 0, 'the square', 'square', 'object')")
+    masklet = (
+        "insert into masklets (masklet_id, video_id, fingerprint, entity_id, frames_pts_s, visible, boxes_px,"
+        " areas_px, detector_score, start_frame_index)"
+    )
+    values = f" values ('m', {key}, 'f', 'e', '{{0}}', '{{true}}', '[[0, 0, 1, 1]]', '{{1}}', 0.5, 0)"
+    statement(pg_empty_url, masklet + values)
+    migrate(pg_empty_url)
+    query = "select masklet_id, assignment_score, redetection_share, area_jump, loss_sharpness from masklets"
+    assert rows(pg_empty_url, query) == [("m", None, None, None, None)]
 
 
 def test_an_older_schema_says_what_to_do(pg_empty_url: str) -> None:
@@ -149,6 +171,10 @@ def filled_url(pg_server: Any, pg_template: str) -> str:
     catalog.close()
     statement(url, "insert into drops values ('d', 'drops/d/')")
     statement(url, f"insert into drop_objects values ('d', 'k', 'e', 1, '{sample.VIDEO_ID}')")
+    statement(
+        url, "insert into probes values ('p', now(), '1', 7, 'world-noisy', 'plan', '{}', '{}', 3, 9, '[]')"
+    )
+    statement(url, "insert into probe_figures values ('p', 'paper', 'all', 'j', 0.5, 0.4, 0.6)")
     return url
 
 
@@ -180,6 +206,13 @@ def filled_url(pg_server: Any, pg_template: str) -> str:
         ("update masklets set visible = visible[:2]", "masklets_arrays_align"),
         ("update masklets set boxes_px = '[]'", "masklets_arrays_align"),
         ("update masklets set start_frame_index = 3", "masklets_start_in_frames"),
+        ("update masklets set assignment_score = 1.01", "masklets_shares_in_range"),
+        ("update masklets set redetection_share = -0.01", "masklets_shares_in_range"),
+        ("update masklets set assignment_score = 'nan'", "masklets_shares_in_range"),
+        ("update masklets set area_jump = 0.99", "masklets_jumps_in_range"),
+        ("update masklets set area_jump = 'infinity'", "masklets_jumps_in_range"),
+        ("update masklets set position_jump = 'nan'", "masklets_jumps_in_range"),
+        ("update masklets set loss_sharpness = -1", "masklets_loss_sharpness_in_range"),
         ("update masklets set entity_id = 'ent-9' where entity_id = 'ent-0'", "masklets_entity_fkey"),
         ("update masklets set entity_id = 'ent-0'", "masklets_entity_unique"),
         (
@@ -195,6 +228,11 @@ def filled_url(pg_server: Any, pg_template: str) -> str:
         ("update drop_objects set size_bytes = -1", "drop_objects_size_not_negative"),
         ("update drop_objects set video_id = 'x'", "drop_objects_video_id_is_hash"),
         ("update drop_objects set drop_id = 'none'", "drop_objects_drop_fkey"),
+        ("update probes set videos = -1", "probes_counts_not_negative"),
+        ("update probes set failed = '{}'", "probes_failed_is_a_list"),
+        ("update probe_figures set low = 0.9, high = 0.1", "probe_figures_interval"),
+        ("update probe_figures set high = null", "probe_figures_interval"),
+        ("update probe_figures set probe_id = 'none'", "probe_figures_probe_fkey"),
     ],
 )
 def test_wrong_rows_are_refused(filled_url: str, change: str, constraint: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -18,7 +19,9 @@ from strefer_core.config import settings
 from strefer_core.data_model import FRAME_COUNT
 from strefer_core.drop import DropReport
 from strefer_core.ingest import video_id_of
+from strefer_core.masks import decode
 from strefer_core.pipeline import STAGES
+from strefer_core.regions import mask_from_value
 from strefer_core.released_format import read_records
 from strefer_core.stages.dataset import open_dataset
 from tests.integration import scenes
@@ -118,12 +121,30 @@ def test_the_published_dataset_is_whole_and_about_these_videos(delivered: Delive
 
 def test_show_and_export_tell_what_is_there(delivered: Delivered, tmp_path: Path) -> None:
     path = delivered.folder / "good-1.mp4"
-    shown = _cli("show", path, "--out", tmp_path / "pictures", "--animate", "--json")
+    shown = _cli(
+        "show",
+        path,
+        "--out",
+        tmp_path / "pictures",
+        "--animate",
+        "--regions",
+        "polygon",
+        "--prompt",
+        "som",
+        "--json",
+    )
     assert shown["video_id"] == video_id_of(path)
     assert [run["stage"] for run in shown["runs"]] == list(STAGES)
     assert shown["results"]["masklets"]["masklets"]
     assert [Path(p).suffix for p in shown["overlays"]] == [".png", ".webp"]
-    assert all(Path(p).stat().st_size > 1000 for p in shown["overlays"])
+    assert all(Path(p).stat().st_size > 1000 for p in [*shown["overlays"], *shown["prompts"]])
+    regions = json.loads(Path(shown["regions"][0]).read_text())
+    for masklet, stored in zip(regions, shown["results"]["masklets"]["masklets"], strict=True):
+        assert masklet["entity_id"] == stored["entity_id"]
+        for frame, rle in zip(masklet["frames"], stored["masks"], strict=True):
+            size = rle["size"] if rle else [4, 4]
+            mask = mask_from_value(frame["region"], "polygon", *size)
+            assert np.array_equal(mask, decode(rle) if rle else np.zeros(size, bool))
     exported = _cli("export", "--out", tmp_path / "data", "--json")
     assert exported["version"] == delivered.report.dataset
     records = read_records(tmp_path / "data" / "instructions.json")

@@ -5,35 +5,96 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis.extra import numpy as arrays
+from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from strefer_core.data_model import Rle
 from strefer_core.masks import area_px, decode, encode, iou, resize, rle_iou, tight_box
+from tests.blobs import masks
 
-SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
-
-
-def counted(mask: np.ndarray) -> list[int]:
-    """Uncompressed COCO runs: lengths of 0, 1, 0, ... down the columns, starting with zeros."""
-    flat = mask.T.reshape(-1).astype(int)
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    runs = np.diff([0, *changes, flat.size]).tolist()
-    return [0, *runs] if flat[0] else runs
+# COCO's compressed run-length code, from its description: runs of 0, 1, 0, ... down the columns, zeros
+# first; from the fourth run on, each is stored as its difference to the run two before it; numbers are cut
+# into groups of five bits, lowest first, each with a sixth bit that says "more follows", and written as the
+# character 48 + group; the highest written bit of a number is its sign.
 
 
-@settings(max_examples=50, deadline=None)
-@given(arrays.arrays(np.bool_, SHAPES))
-def test_a_code_says_the_mask_and_is_pycocotools_own(mask: np.ndarray) -> None:
+def runs_of(mask: np.ndarray) -> list[int]:
+    flat = np.concatenate([[False], mask.T.reshape(-1), [not mask[-1, -1]]])
+    runs = np.diff(np.flatnonzero(np.diff(flat)), prepend=0)
+    return [int(run) for run in runs]
+
+
+def written(number: int) -> str:
+    text = ""
+    while True:
+        group, number = number & 31, number >> 5
+        ends = number == (-1 if group & 16 else 0)
+        text += chr(48 + group + (0 if ends else 32))
+        if ends:
+            return text
+
+
+def compressed(mask: np.ndarray) -> str:
+    runs = runs_of(mask)
+    return "".join(written(run - runs[i - 2] if i > 2 else run) for i, run in enumerate(runs))
+
+
+def uncompressed(counts: str, height: int, width: int) -> np.ndarray:
+    numbers: list[int] = []
+    number = shift = 0
+    for group in (ord(character) - 48 for character in counts):
+        number |= (group & 31) << shift
+        shift += 5
+        if not group & 32:
+            signed = number - (1 << shift) if group & 16 else number
+            numbers.append(signed + (numbers[-2] if len(numbers) > 2 else 0))
+            number = shift = 0
+    return np.repeat(np.arange(len(numbers)) % 2 == 1, numbers).reshape(width, height).T
+
+
+@settings(max_examples=300, deadline=None)
+@given(masks())
+def test_codes_are_those_of_the_format(mask: np.ndarray) -> None:
+    height, width = mask.shape
     code = encode(mask)
     if not mask.any():
         assert code is None
-        return
+    else:
+        assert code == {"size": [height, width], "counts": compressed(mask)}
+        assert area_px(code) == mask.sum()
+    theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert theirs["counts"].decode() == compressed(mask), "pycocotools itself"
+
+
+@settings(max_examples=300, deadline=None)
+@given(masks())
+def test_codes_of_the_format_say_the_mask(mask: np.ndarray) -> None:
     height, width = mask.shape
-    by_hand = coco.frPyObjects({"size": [height, width], "counts": counted(mask)}, height, width)
-    assert code == {"size": [height, width], "counts": by_hand["counts"].decode()}
-    assert np.array_equal(decode(code), mask)
-    assert area_px(code) == mask.sum()
+    counts = compressed(mask)
+    assert np.array_equal(uncompressed(counts, height, width), mask), "the test's own two ways"
+    assert np.array_equal(decode(Rle(size=[height, width], counts=counts)), mask)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(0, 2**32 - 1))
+def test_long_runs_are_coded_alike(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, columns = np.sort(rng.integers(0, height + 1, 2)), np.sort(rng.integers(0, width + 1, 2))
+    mask = np.zeros((height, width), bool)
+    mask[slice(*rows), slice(*columns)] = True
+    code = encode(mask)
+    assert (code and code["counts"]) == (compressed(mask) if mask.any() else None)
+    counts = compressed(mask)
+    assert np.array_equal(decode(Rle(size=[height, width], counts=counts)), mask)
+
+
+def test_a_code_counted_by_hand() -> None:
+    """Rows 1 and 2 of the second of three columns, of four rows: runs 5, 2, 5."""
+    mask = np.zeros((4, 3), bool)
+    mask[1:3, 1] = True
+    assert encode(mask) == {"size": [4, 3], "counts": "525"}
+    mask[:, 2] = True  # runs 5, 2, 1, 4: the fourth is written as 4 - 2
+    assert encode(mask) == {"size": [4, 3], "counts": "5212"}
 
 
 def test_an_empty_code_has_no_area() -> None:

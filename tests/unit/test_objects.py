@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -149,6 +150,64 @@ def test_a_name_that_looks_like_a_hash_is_only_a_name(objects: ObjectStore) -> N
     name = f"drops/ab/ab{'0' * 62}.mp4"
     objects.put_bytes(name, b"a video")
     assert objects.get_bytes(name) == b"a video"
+
+
+def test_an_object_is_read_in_parts(objects: ObjectStore) -> None:
+    data = bytes(range(256)) * 40
+    objects.put_bytes("k", data)
+    with objects.open("k") as file:
+        assert file.read(3) == data[:3]
+        assert file.seek(5000) == 5000
+        assert file.read(1000) == data[5000:6000]
+        assert file.tell() == 6000
+        file.seek(-7, io.SEEK_END)
+        assert file.read(100) == data[-7:]
+        assert file.read(100) == b""
+        file.seek(-4, io.SEEK_CUR)
+        assert file.read() == data[-4:]
+        file.seek(len(data) + 9)
+        assert file.read(1) == b""
+        with pytest.raises(ValueError, match="seek"):
+            file.seek(-1)
+    with pytest.raises(ValueError, match="closed"):
+        file.read(1)
+
+
+def test_nothing_but_what_is_read_is_fetched(tmp_path: Path) -> None:
+    ranges: list[tuple[int, int]] = []
+
+    class Noting(FolderObjects):
+        def _read_range(self, key: str, start: int, stop: int) -> bytes:
+            ranges.append((start, stop))
+            return super()._read_range(key, start, stop)
+
+    objects = Noting(tmp_path)
+    objects.put_bytes("k", BIG)
+    file = objects.open("k")
+    file.seek(2**20)
+    file.read(10)
+    file.seek(-5, io.SEEK_END)
+    file.read(10)
+    assert ranges == [(2**20, 2**20 + 10), (len(BIG) - 5, len(BIG))]
+
+
+def test_the_parts_of_what_is_not_there_or_goes_away(objects: ObjectStore) -> None:
+    with pytest.raises(StoreError, match=r"cannot read k: .*no such"):
+        objects.open("k")
+    objects.put_bytes("k", b"0123456789")
+    file = objects.open("k")
+    objects.put_bytes("k", b"012")
+    with pytest.raises(StoreError):
+        file.read(10)
+    objects.delete("k")
+    file.seek(0)
+    with pytest.raises(StoreError, match="cannot read k"):
+        file.read(2)
+
+
+def test_an_empty_object_has_no_parts(objects: ObjectStore) -> None:
+    objects.put_bytes("k", b"")
+    assert objects.open("k").read() == b""
 
 
 def test_listing_is_by_prefix_in_order_over_many_pages(objects: ObjectStore) -> None:

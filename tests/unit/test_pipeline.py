@@ -17,7 +17,9 @@ from strefer_core.config import ClipsConfig, PipelineConfig, QualityConfig
 from strefer_core.errors import BackendError, MismatchError, UnreadableVideo
 from strefer_core.pipeline import STAGES, Filtered, Stage, StageRequest, StageTask, fingerprints, run_stage
 from strefer_core.store.ledger import FolderLedger
+from strefer_core.store.masklet_object import MaskletObject
 from strefer_core.store.objects import FolderObjects
+from tests import sample_results
 
 VIDEO_ID = "0123456789abcdef"
 CONFIG = PipelineConfig()
@@ -131,7 +133,9 @@ def test_changing_a_section_changes_its_stage_and_what_follows_it() -> None:
 
 def test_a_new_version_of_a_stage_changes_it_and_what_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprints(VIDEO_ID, CONFIG)
-    monkeypatch.setitem(STAGES, "masklets", replace(STAGES["masklets"], version=STAGES["masklets"].version + 1))
+    monkeypatch.setitem(
+        STAGES, "masklets", replace(STAGES["masklets"], version=STAGES["masklets"].version + 1)
+    )
     after = fingerprints(VIDEO_ID, CONFIG)
     moved = {s for s in STAGES if before[s] != after[s]}
     assert moved == {"masklets", "transcript", "instructions", "quality"}
@@ -152,6 +156,41 @@ def test_a_result_is_stored_with_the_request_that_it_answers(bench: Bench) -> No
     assert document["result"]["video"]["fps"] == "30000/1001"
     again = pipeline.load_result(bench.ledger, bench.blobs, VIDEO_ID, "videos", run.fingerprint)
     assert again == a_video()
+
+
+def test_masklets_are_stored_as_an_object_that_is_read_in_parts(bench: Bench) -> None:
+    result = dm.MaskletsResult(
+        masklets=tuple(replace(sample_results.masklet(i), video_id=VIDEO_ID) for i in range(2))
+    )
+    bench.install("videos", lambda _: a_video())
+    bench.install("entities", lambda _: dm.EntitiesResult(entities=()))
+    bench.install("masklets", lambda _: result)
+    run = [bench.run(stage) for stage in ("videos", "entities", "masklets")][-1]
+    assert run.result_key is not None
+    assert run.result_key.endswith(".masklets.parquet")
+    assert pipeline.load_result(bench.ledger, bench.blobs, VIDEO_ID, "masklets", run.fingerprint) == result
+    part = MaskletObject(bench.blobs.open(run.result_key))
+    assert part.request == {"fingerprint": run.fingerprint, "stage": "masklets", "video_id": VIDEO_ID}
+    assert part.masklet("ent-1") == result.masklets[1]
+
+
+def test_documents_of_one_format_are_refused_as_the_other(bench: Bench) -> None:
+    masklets = pipeline.dump_document(
+        StageRequest.make(VIDEO_ID, "masklets", CONFIG), sample_results.RESULTS["masklets"]
+    )
+    clips = pipeline.dump_document(StageRequest.make(VIDEO_ID, "clips", CONFIG), sample_results.clips())
+    for data, stage in ((masklets, "clips"), (clips, "masklets"), (b"[]", "clips"), (b"{}", "clips")):
+        fingerprint = fingerprints(VIDEO_ID, CONFIG)[stage]
+        with pytest.raises(MismatchError):
+            pipeline.load_document(data, video_id=VIDEO_ID, stage=stage, fingerprint=fingerprint)
+
+
+def test_masklets_that_answer_another_request_are_refused() -> None:
+    data = pipeline.dump_document(
+        StageRequest.make(VIDEO_ID, "masklets", CONFIG), sample_results.RESULTS["masklets"]
+    )
+    with pytest.raises(MismatchError, match="answers"):
+        pipeline.load_document(data, video_id=VIDEO_ID, stage="masklets", fingerprint="0" * 32)
 
 
 def test_done_before_is_one_look_up(bench: Bench) -> None:
