@@ -66,6 +66,9 @@ class MaskletsConfig(_Section):
     detection_batch: int = Field(4, ge=1)  # most frames per call of the detector
     min_score: float = Field(0.3, ge=0, le=1)  # of a box; weaker ones are ignored
     max_anchors: int = Field(6, ge=1)  # frames from which tracks begin
+    # Share of all masks asked for that further looks of the detector may still win, or the search ends; 0
+    # looks on as long as anything is missing: a few more masks for about half as many looks again.
+    min_gain: float = Field(0.18, ge=0, le=1)
     min_match: float = Field(0.4, ge=0, le=1)  # of a track with an entity's words; else it stays without one
 
 

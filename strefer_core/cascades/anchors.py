@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from strefer_core.backends.interfaces import Detection, Footage, Track
 
-NAMES = 0.5  # noun score from which a box counts as a thing of that noun
+NAMES = 0.35  # noun score from which a box counts as a thing of that noun
 _COVERED = 0.4  # share of a box's thing under known tracks from which it is known already
 _LARGE = 0.02  # share of the frame from which a box is as easy to track as any
 

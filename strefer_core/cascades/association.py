@@ -9,9 +9,9 @@ that turns along a track outweighs it: that is how a switched identity is mended
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +110,25 @@ def associate(
     assert answer.x is not None, answer.message  # all zero is always allowed
     chosen = answer.x[: node_count * entity_count].reshape(node_count, entity_count) > 0.5
     return [int(row.argmax()) if row.any() else None for row in chosen]
+
+
+def ambiguous(
+    nodes: Sequence[Node], scores: Scores, are_apart: Callable[[Node, Node], bool], min_match: float
+) -> list[bool]:
+    """Per entity whether its words fit two things that are seen at the same time, one as well as the other.
+
+    Such words do not refer: giving them either thing is right by chance only, and takes it from those who
+    have a better claim.
+    """
+    result = []
+    for column in scores.T:
+        best = float(np.nanmax(column, initial=-np.inf))
+        fitting = [node for node, score in zip(nodes, column, strict=True) if score >= best - _NO_WORSE]
+        result.append(
+            best >= min_match + _NO_WORSE
+            and any(are_apart(one, other) for one, other in combinations(fitting, 2))
+        )
+    return result
 
 
 def keep_together(nodes: Sequence[Node], owners: Sequence[int | None], scores: Scores) -> list[int | None]:

@@ -9,8 +9,9 @@ spoils a stretch and not the entity; what no evidence speaks for stays without a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,7 @@ from strefer_core import data_model as dm
 from strefer_core.backends.interfaces import Detection, Footage, Track
 from strefer_core.cascades.anchors import NAMES, best_anchor, fresh_boxes, is_full
 from strefer_core.cascades.association import (
+    ambiguous,
     associate,
     evidence_frames,
     frames_of,
@@ -28,17 +30,18 @@ from strefer_core.cascades.association import (
     main_track,
 )
 from strefer_core.cascades.doubt import Looks
+from strefer_core.cascades.gaps import Worth, frames_to_look_at, gaps, worth_of_looks
+from strefer_core.cascades.glimpse import Glimpses
 from strefer_core.cascades.outcome import Found, Outcome, Perception
 from strefer_core.cascades.steps import Search, box_iou, sample, suppress, track_boxes
-from strefer_core.cascades.tracklets import Node, SmallMasks, cut, put_together
+from strefer_core.cascades.tracklets import Node, SmallMasks, are_apart, cut, put_together
 from strefer_core.config import MaskletsConfig
 from strefer_core.masks import tight_box
 
 _DUPLICATE_IOU = 0.7  # of boxes of one frame from which they are one thing
-_FIRST_BATCHES = (0, 1, 3)  # ends of the batches of frames in which a full one is looked for
+_FIRST_BATCHES = (0, 1, 2)  # ends of the batches of frames in which a full one is looked for
+_FREE_LOOKS = 2  # after these a look has to promise something
 _MIN_GAP = 6  # sampled frames without a mask that are worth a look
-_LOOKS_PER_GAP = 1
-_LOOKS_FOR_MISSING = 16  # frames in all that are looked at for an entity without any track
 _LIES_ON = 0.5  # IoU of a box with a track's from which it is a look at the same thing
 _WRONG_NOUN = 0.3  # taken from a match where the detector clearly names another noun
 _EVIDENCE_FRAMES = 12
@@ -85,10 +88,12 @@ class _Work:
         )
         self.small = SmallMasks(self.footage)
         self.looks = Looks(self.footage)
+        self.glimpses = Glimpses(self.footage, self.looks)
         self.doubtful: list[NDArray[np.bool_]] = []
         self.order = sample(len(self.footage.sampled))
         self.answers: dict[tuple[int, int], NDArray[np.float64]] = {}  # by frame and track: (E,)
         self.scores = np.zeros((0, len(self.entities)))
+        self.unclear = [False] * len(self.entities)
         self.counts = self._counts(range(len(self.entities)))
 
     # sample and detect
@@ -105,8 +110,11 @@ class _Work:
         self._track(self._anchor(self._boxes(), self.counts))
 
     def find_further_anchor(self) -> bool:
-        """Track what is new on the frames looked at, or look at more frames where something is missing."""
-        while True:
+        """Track what is new on the frames looked at, or look at more frames where something is missing.
+
+        Frames are looked at one by one while each may settle the matter, then in growing batches.
+        """
+        for most in _batches(self.config.detection_batch):
             wanted = self._missing()
             counts = self._counts(wanted)
             fresh = {
@@ -116,10 +124,11 @@ class _Work:
             if anchor:
                 self._track(anchor)
                 return True
-            more = self._frames_to_look_at(wanted)
+            more = self._frames_to_look_at(wanted, most)
             if not more:
                 return False
             self.search.look(more)
+        raise AssertionError("batches never end")
 
     def _boxes(self) -> dict[int, list[Detection]]:
         return {index: suppress(boxes, _DUPLICATE_IOU) for index, boxes in self.search.found.items()}
@@ -133,34 +142,36 @@ class _Work:
 
     def _missing(self) -> list[int]:
         """Entities without a mask on some stretch that is long enough to matter."""
-        return [place for place in range(len(self.entities)) if self._gaps(place)]
+        return [place for place in range(len(self.entities)) if not self.unclear[place] and self._gaps(place)]
 
     def _gaps(self, entity: int) -> list[range]:
         held = frames_of(self.nodes, self.owners, entity)
-        count = len(self.footage.sampled)
-        edges = [-1, *sorted(held), count]
-        return [range(a + 1, b) for a, b in pairwise(edges) if b - a - 1 >= _MIN_GAP]
+        return gaps(held, len(self.footage.sampled), _MIN_GAP)
 
-    def _frames_to_look_at(self, wanted: Sequence[int]) -> list[int]:
-        """Frames that see into the gaps of as many entities as can be, one look per gap and round."""
-        gaps = [gap for entity in wanted for gap in self._gaps(entity) if not self._is_seen_through(gap)]
-        chosen: list[int] = []
-        while gaps and len(chosen) < self.config.detection_batch:
-            worth = {
-                index: sum(_insight(index, gap) for gap in gaps if index in gap)
-                for index in self.order
-                if index not in self.search.found and any(index in gap for gap in gaps)
-            }
-            if not worth:
-                break
-            chosen.append(max(worth, key=lambda index: worth[index]))
-            gaps = [gap for gap in gaps if chosen[-1] not in gap]
-        return chosen
+    def _frames_to_look_at(self, wanted: Sequence[int], most: int) -> list[int]:
+        """Frames where a look into the gaps of the wanted entities is worth it."""
+        worths: list[Worth] = []
+        for entity in wanted:
+            held = frames_of(self.nodes, self.owners, entity)
+            chance = self._chances(held)
+            worths += [
+                worth_of_looks(gap, self.search.found.keys(), chance, is_whole=not held)
+                for gap in self._gaps(entity)
+            ]
+        if self.search.calls >= _FREE_LOOKS and self._to_win(worths) < self.config.min_gain:
+            return []
+        return frames_to_look_at(worths, most)
 
-    def _is_seen_through(self, gap: range) -> bool:
-        looks = sum(index in self.search.found for index in gap)
-        is_whole = len(gap) == len(self.order)  # without any track
-        return looks >= (_LOOKS_FOR_MISSING if is_whole else _LOOKS_PER_GAP)
+    def _to_win(self, worths: Sequence[Worth]) -> float:
+        """Share of all the masks asked for that looks may still win."""
+        return sum(map(len, worths)) / (len(self.entities) * len(self.order))
+
+    def _chances(self, held: dict[int, int]) -> Callable[[int], float]:
+        """Of seeing an entity with these masks on a frame; of one without any, nothing is known."""
+        if not held:
+            return lambda _: 1.0
+        main = main_track(self.nodes, held)
+        return lambda frame: self.glimpses.chance(self.tracks, main, frame)
 
     # track
 
@@ -179,6 +190,10 @@ class _Work:
         self.nodes = [one for one in nodes if not _is_doubtful(one, self.doubtful) or self._boxes_on(one)]
         self._ask(evidence_frames(self.nodes, per_node=_EVIDENCE_PER_NODE, most=_EVIDENCE_FRAMES))
         self.scores = self._node_scores()
+        self.unclear = ambiguous(
+            self.nodes, self.scores, partial(are_apart, self.small), self.config.min_match
+        )
+        self.scores[:, self.unclear] = np.nan
         owners = associate(self.nodes, self.scores, links(self.nodes), self.config.min_match)
         self.owners = keep_together(self.nodes, owners, self.scores)
 
@@ -265,7 +280,10 @@ def _is_doubtful(node: Node, doubtful: Sequence[NDArray[np.bool_]]) -> bool:
     return all(doubtful[part.track][part.start] for part in node.parts)
 
 
-def _insight(index: int, gap: range) -> float:
-    """How much a look at a frame tells of a gap: most in its middle, more of a long one."""
-    from_middle = abs(2 * index - gap[0] - gap[-1]) / len(gap)
-    return float(len(gap) ** 0.5 * (1 - 0.7 * from_middle))
+def _batches(largest: int) -> Iterator[int]:
+    """1, 1, 2, 4, ... up to `largest`, for ever."""
+    yield 1
+    size = 1
+    while True:
+        yield size
+        size = min(2 * size, largest)

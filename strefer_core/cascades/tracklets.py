@@ -20,6 +20,8 @@ from strefer_core.masks import iou
 
 _SMALL_SIDE_PX = 160  # overlaps are measured on masks of about this size
 _SAME_IOU = 0.5  # of two masks on one frame from which they are the same thing there
+_HARDLY = 0.05  # IoU below which two masks are of two things
+_SEVERAL = 3  # frames
 _JUMP = 1.2  # step between neighbouring sampled frames, in diagonals of the larger box, that cuts
 _AREA_RATIO = 4.0  # of neighbouring masks, that cuts
 
@@ -151,6 +153,13 @@ def put_together(small: SmallMasks, tracklets: Sequence[Tracklet]) -> list[Node]
         )
         for name in dict.fromkeys(group)
     ]
+
+
+def are_apart(small: SmallMasks, a: Node, b: Node) -> bool:
+    """Whether two nodes are seen beside each other on several frames, so that they are two things."""
+    shared = sorted(a.frames & b.frames)
+    beside = [small.overlap(a.track_on(frame), b.track_on(frame))[frame] < _HARDLY for frame in shared]
+    return sum(beside) >= _SEVERAL and sum(beside) > 0.9 * len(shared)
 
 
 def _coincide(small: SmallMasks, a: Tracklet, b: Tracklet) -> bool:

@@ -10,7 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from strefer_core.backends.interfaces import Detection, Track
-from strefer_core.cascades.association import Link, associate, evidence_frames, keep_together, links
+from strefer_core.cascades.association import (
+    Link,
+    ambiguous,
+    associate,
+    evidence_frames,
+    keep_together,
+    links,
+)
 from strefer_core.cascades.birth import area_jump, loss_sharpness, position_jump, redetection_share
 from strefer_core.cascades.doubt import Looks
 from strefer_core.cascades.tracklets import Node, SmallMasks, Tracklet, cut, put_together
@@ -161,6 +168,18 @@ def test_the_matching_is_the_best_of_all(seed: int) -> None:
 def test_without_nodes_or_entities_nobody_is_anybody() -> None:
     assert associate([], np.zeros((0, 3)), [], 0.3) == []
     assert associate([node((0, 0, 4))], np.zeros((1, 0)), [], 0.3) == [None]
+
+
+def test_words_that_fit_two_things_at_once_are_ambiguous() -> None:
+    nodes = [node((0, 0, 20)), node((1, 0, 20)), node((2, 0, 20))]
+    scores = np.array([[0.8, 0.8, 0.3], [0.78, 0.35, 0.2], [0.1, 0.1, 0.25]])
+
+    def beside(one: Node, other: Node) -> bool:
+        return True
+
+    assert ambiguous(nodes, scores, beside, 0.4) == [True, False, False]  # the last fit nothing
+    assert ambiguous(nodes, scores, lambda *_: False, 0.4) == [False] * 3  # two tracks of one thing
+    assert ambiguous([], np.zeros((0, 2)), beside, 0.4) == [False, False]
 
 
 def test_a_piece_of_somebodys_track_goes_back_to_them() -> None:
