@@ -24,10 +24,10 @@ class BackendEntry:
 BACKENDS: dict[tuple[str, str], BackendEntry] = {
     ("clips", "scenedetect"): BackendEntry("scenedetect-1", "strefer_core.backends.shots:SceneDetectShots"),
     ("entities", "classical"): BackendEntry(
-        "classical-1", "strefer_core.backends.classical:ClassicalPerception"
+        "classical-2", "strefer_core.backends.classical:ClassicalPerception"
     ),
     ("masklets", "classical"): BackendEntry(
-        "classical-1", "strefer_core.backends.classical:ClassicalPerception"
+        "classical-2", "strefer_core.backends.classical:ClassicalPerception"
     ),
     ("transcript", "rules"): BackendEntry("rules-1", "strefer_core.backends.rules:RulesTranscriber"),
     ("instructions", "rules"): BackendEntry("rules-1", "strefer_core.backends.rules:RulesWriter"),

@@ -7,19 +7,21 @@ import numpy as np
 import pytest
 
 from strefer_core import data_model as dm
+from strefer_core.appearance import colour_index, histogram, similarity
 from strefer_core.backends.classical import ClassicalPerception
-from strefer_core.backends.classical.appearance import colour_index, histogram, similarity
 from strefer_core.backends.classical.attributes import (
     COLOUR_NAMES,
+    COMPACT,
     colour_shares,
-    person_score,
-    shape_of,
-    shows_skin,
+    outlines_of,
 )
 from strefer_core.backends.classical.camera import camera_path, corner_shift_px
+from strefer_core.backends.classical.cutout import mask_in_box
 from strefer_core.backends.classical.looks import Look
-from strefer_core.backends.classical.matching import match_scores, wanted
-from strefer_core.backends.classical.regions import mask_in_box, regions
+from strefer_core.backends.classical.matching import match_scores, noun_score, wanted
+from strefer_core.backends.classical.patterns import PATTERNS, pattern_shares
+from strefer_core.backends.classical.people import person_score, shows_skin
+from strefer_core.backends.classical.regions import regions
 from strefer_core.backends.classical.scene import UNKNOWN, analyse
 from strefer_core.backends.classical.words import describe
 from tests.painted import HEIGHT_PX, WIDTH_PX, Mask, Shape, footage, ground, line, outline, paint
@@ -67,16 +69,16 @@ def test_nothing_has_no_colour() -> None:
 def test_shapes_are_known_in_any_size_and_turn(kind: str, radius_px: int, turn_deg: int) -> None:
     mask = np.zeros((90, 90), np.uint8)
     cv2.fillPoly(mask, [np.round(outline(kind, radius_px, turn_deg) + 45).astype(np.int32)], 1)
-    assert shape_of(mask > 0) == kind
+    assert outlines_of(mask > 0) == {kind: 1.0}
 
 
 def test_a_long_bar_and_a_cut_shape_have_no_shape_name() -> None:
     bar, cut, none = (np.zeros((90, 90), bool) for _ in range(3))
     bar[40:50, 10:80] = True
     cut[30:60, 0:20] = True
-    assert shape_of(bar) is None
-    assert shape_of(cut) is None
-    assert shape_of(none) is None
+    assert outlines_of(bar).keys() <= {COMPACT}
+    assert outlines_of(cut) == {}
+    assert outlines_of(none) == {COMPACT: 0.5}
 
 
 def test_a_toy_is_no_person() -> None:
@@ -162,12 +164,14 @@ def look(
     x: float = 0.5,
     way: tuple[float, float] = (0.0, 0.0),
     person: float = 0.0,
+    pattern: str | None = None,
 ) -> Look:
     shares = np.zeros(len(COLOUR_NAMES))
     shares[COLOUR_NAMES.index(colour)] = 1.0
+    patterns = np.array([0.25 if pattern is None else float(name == pattern) for name in PATTERNS])
     return Look(
-        colours=shares, shapes={shape: 1.0} if shape else {}, person=person, area_px=area_px, visible=1.0,
-        active=1.0, start=(x, 0.5), way=way,
+        colours=shares, patterns=patterns, shapes={shape: 1.0} if shape else {}, person=person,
+        area_px=area_px, visible=1.0, active=1.0, start=(x, 0.5), way=way,
     )  # fmt: skip
 
 
@@ -185,6 +189,15 @@ def look(
             ["the red circle that moves right", "the red circle that moves left"],
         ),
         ([look(x=0.8), look(x=0.1)], ["the red circle on the right", "the red circle on the left"]),
+        (
+            [look(pattern="plain"), look(pattern="striped")],
+            ["the plain red circle", "the striped red circle"],
+        ),
+        ([look(pattern="plain"), look()], [None, None]),  # "the red circle" might be either
+        (
+            [look(shape=None, pattern="striped"), look(shape=None, pattern="plain", way=(0.5, 0))],
+            ["the red object", "the red object that moves right"],
+        ),  # limbs look like stripes
         ([look(), look()], [None, None]),  # nobody can tell which is meant
         ([look(), look(), look("blue")], [None, None, "the blue circle"]),
         ([], []),
@@ -242,6 +255,69 @@ def test_a_track_answers_its_words_best(words: dm.Entity, best: int) -> None:
     assert scores.argmax() == best
     assert scores[-1] == 0
     assert scores[best] > 0.5
+
+
+def test_patterns_and_sizes_tell_look_alikes_apart() -> None:
+    tracks = [
+        look(pattern="plain", area_px=1000),
+        look(pattern="spotted", area_px=1000),
+        look("blue", area_px=900),
+        look("blue", area_px=2500),
+    ]
+    words = [
+        entity("the spotted red circle", "circle", colour="red", pattern="spotted", size="medium"),
+        entity("the plain red circle", "circle", colour="red", pattern="plain", size="medium"),
+        entity("the medium blue circle", "circle", colour="blue", size="medium"),  # medium beside a large one
+        entity("the large blue circle", "circle", colour="blue", size="large"),
+    ]
+    assert match_scores(tracks, words).argmax(axis=1).tolist() == [1, 0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("noun", "shapes", "person", "answers"),
+    [
+        ("shape", {"star": 1.0}, 0.0, True),
+        ("shape", {COMPACT: 0.7}, 0.0, True),
+        ("shape", {}, 0.0, False),
+        ("star", {"star": 1.0}, 0.0, True),
+        ("star", {"circle": 1.0}, 0.0, False),
+        ("animal", {}, 0.0, True),
+        ("animal", {"circle": 1.0}, 0.0, False),
+        ("animal", {}, 1.0, False),
+        ("person", {}, 0.8, True),
+        ("person", {}, 0.0, False),
+        ("object", {}, 0.0, True),
+        ("ball", {"circle": 1.0}, 0.0, True),
+    ],
+)
+def test_general_nouns_are_answered(
+    noun: str, shapes: dict[str, float], person: float, answers: bool
+) -> None:
+    score = noun_score(noun, shapes, person)
+    assert 0 <= score <= 1
+    assert (score >= 0.5) == answers
+
+
+@pytest.mark.parametrize("turn_deg", [0, 35, 90])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_are_known_in_any_turn(pattern: str, turn_deg: int) -> None:
+    side = np.arange(120) - 60
+    x, y = np.meshgrid(side, side)
+    turn = np.radians(turn_deg)
+    u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    marks = {
+        "plain": np.zeros(x.shape, bool),
+        "striped": u // 7 % 2 == 0,
+        "checked": (u // 12 + v // 12) % 2 == 0,
+        "spotted": (u % 18 - 9) ** 2 + (v % 18 - 9) ** 2 < 30,
+    }[pattern]
+    mask = x**2 + y**2 < 45**2
+    image = np.full((120, 120, 3), (222, 38, 44), np.uint8)
+    image[marks] = (250, 244, 224) if pattern == "spotted" else (115, 20, 23)
+    shares = pattern_shares(image, mask)
+    assert shares is not None
+    assert PATTERNS[int(shares.argmax())] == pattern
+    assert pattern_shares(image, x**2 + y**2 < 4**2) is None
 
 
 def test_an_absent_thing_matches_nothing_well() -> None:

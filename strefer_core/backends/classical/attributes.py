@@ -1,4 +1,4 @@
-"""Names for what a mask shows: colour, geometric shape, whether it looks like a person."""
+"""Names for what a mask shows: its colours and its geometric shape."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from strefer_core import data_model as dm
 from strefer_core.masks import tight_box
 
 Mask = NDArray[np.bool_]  # (H, W)
 
-_SKIN_SHARE = 0.04
+SHAPES = ("circle", "square", "triangle", "star", "hexagon", "heart")
 
-SHAPES = ("circle", "square", "triangle", "star", "hexagon")
+COMPACT = "compact"
+"""Stands for an outline without limbs that is none of SHAPES for sure."""
+
+_MIN_SHAPE_PX = 130
+_SHAPE_SIDE_PX = 120.0
+_SMOOTH = 0.7  # px of the mask
+_LIMBS, _NO_LIMBS = 0.9, 0.96  # solidity of a creature, of a solid
+_COMPACT_WEIGHT = 0.7
+_TINY_WEIGHT = 0.5  # what is too small to have an outline may be anything
 
 _COLOURS: dict[str, tuple[tuple[int, int, int], ...]] = {  # RGB examples, from deep to light
     "red": ((205, 30, 40), (150, 20, 25), (235, 80, 75)),
@@ -60,18 +67,40 @@ def colour_shares(image: NDArray[np.uint8], mask: Mask) -> NDArray[np.float64]:
     return counts / max(counts.sum(), 1)
 
 
-def shape_of(mask: Mask) -> str | None:
-    """One of SHAPES where the outline is clearly that, else None (also for masks cut by the border)."""
+def outlines_of(mask: Mask) -> dict[str, float]:
+    """How surely an outline is each of SHAPES, 0..1.
+
+    Under COMPACT: how surely it is one of them, whichever. Empty where nothing can be said, as for masks
+    that the border cuts.
+    """
     if mask[[0, -1]].any() or mask[:, [0, -1]].any():
-        return None
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not outlines:
-        return None
-    outline = max(outlines, key=cv2.contourArea)
+        return {}
+    outline = _outline(mask)
+    if outline is None:
+        return {COMPACT: _TINY_WEIGHT}
     area = cv2.contourArea(outline)
-    if area < 150 or len(outline) < 20:
+    shape = _classify(outline, area)
+    if shape is not None:
+        return {shape: 1.0}
+    solidity = area / max(cv2.contourArea(cv2.convexHull(outline)), 1.0)
+    compact = float(np.clip((solidity - _LIMBS) / (_NO_LIMBS - _LIMBS), 0, 1))
+    return {COMPACT: _COMPACT_WEIGHT * compact} if compact else {}
+
+
+def _outline(mask: Mask) -> NDArray[np.int32] | None:
+    """Outline of the largest piece, so large that the steps of its pixels do not count; None if tiny."""
+    box = tight_box(mask)
+    if box is None or mask.sum() < _MIN_SHAPE_PX:
         return None
-    return _classify(outline, area)
+    x0, y0, x1, y1 = (int(side) for side in box)
+    scale = max(1.0, _SHAPE_SIDE_PX / np.sqrt(float(mask.sum())))
+    padded = cv2.copyMakeBorder(
+        mask[y0:y1, x0:x1].astype(np.float32), 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=0
+    )
+    large = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.GaussianBlur(large, (0, 0), _SMOOTH * scale) > 0.5
+    outlines, _ = cv2.findContours(smooth.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return max(outlines, key=cv2.contourArea, default=None)
 
 
 def _classify(outline: NDArray[np.int32], area: float) -> str | None:
@@ -80,6 +109,8 @@ def _classify(outline: NDArray[np.int32], area: float) -> str | None:
     solidity = area / hull_area
     if solidity < 0.8:
         return "star" if _is_star(outline, area, solidity) else None
+    if 0.88 < solidity < 0.97 and _is_heart(outline, area):
+        return "heart"
     if solidity < 0.92:
         return None
     (_, (width, height), _) = cv2.minAreaRect(outline)
@@ -103,75 +134,29 @@ def _classify(outline: NDArray[np.int32], area: float) -> str | None:
 
 def _is_star(outline: NDArray[np.int32], area: float, solidity: float) -> bool:
     """Five equal points: five dents in the hull, about equally deep and evenly spread around the middle."""
-    if not 0.45 < solidity < 0.8:
+    dents = _dents(outline)
+    deep = dents[dents[:, 3] > 0.12 * np.sqrt(area)]
+    if not 0.45 < solidity < 0.8 or len(deep) != 5 or deep[:, 3].min() < 0.65 * deep[:, 3].max():
         return False
-    hull = cv2.convexHull(outline, returnPoints=False)
-    hull[::-1].sort(axis=0)
-    defects = cv2.convexityDefects(outline, hull)
-    if defects is None:
-        return False
-    deep = defects[defects[:, 0, 3] / 256 > 0.12 * np.sqrt(area), 0]
-    if len(deep) != 5 or deep[:, 3].min() < 0.65 * deep[:, 3].max():
-        return False
-    away = outline[deep[:, 2], 0] - outline[:, 0].mean(axis=0)
+    away = outline[deep[:, 2].astype(int), 0] - outline[:, 0].mean(axis=0)
     angles = np.sort(np.degrees(np.arctan2(away[:, 1], away[:, 0])))
     gaps = np.diff(np.append(angles, angles[0] + 360))
     return bool(gaps.min() > 50 and gaps.max() < 95)
 
 
-def shows_skin(image: NDArray[np.uint8], mask: Mask) -> bool:
-    """Whether the upper part of a thing has colours of human skin, light to dark.
-
-    The box in Cr and Cb is that of Chai and Ngan 1999; the HOG detector alone takes butterflies for people.
-    """
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return False
-    upper = mask.copy()
-    upper[rows[0] + (rows[-1] - rows[0] + 1) // 2 :] = False
-    codes = cv2.cvtColor(image[upper][None], cv2.COLOR_RGB2YCrCb)[0]
-    skin = (codes[:, 1] >= 133) & (codes[:, 1] <= 173) & (codes[:, 2] >= 77) & (codes[:, 2] <= 127)
-    return bool(skin.mean() >= _SKIN_SHARE) and not is_painted(image, mask)
+def _is_heart(outline: NDArray[np.int32], area: float) -> bool:
+    """One deep dent and a point opposite: the rest of the hull is nearly a triangle."""
+    depths = np.sort(np.append(_dents(outline)[:, 3], [0, 0])) / np.sqrt(area)
+    (triangle_area, _) = cv2.minEnclosingTriangle(outline)
+    has_dent = 0.07 < depths[-1] < 0.35 and depths[-2] < 0.45 * depths[-1]
+    return bool(has_dent and 0.66 < area / triangle_area < 0.82)
 
 
-def is_painted(image: NDArray[np.uint8], mask: Mask) -> bool:
-    """Whether most of a thing has a saturated colour, as toys and drawings have."""
-    codes = cv2.cvtColor(image[mask][None], cv2.COLOR_RGB2HSV)[0]
-    return bool(((codes[:, 1] > 150) & (codes[:, 2] > 60)).mean() > 0.5)
-
-
-@cache
-def _people() -> cv2.HOGDescriptor:
-    detector = cv2.HOGDescriptor()
-    detector.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
-    return detector
-
-
-def person_score(image: NDArray[np.uint8], mask: Mask) -> float:
-    """How much a thing looks like an upright person to OpenCV's HOG detector, 0..1.
-
-    The thing is brought to the height that the detector was trained on (Dalal and Triggs 2005: 96 of
-    128 pixels), because it misses people who are smaller in the frame.
-    """
-    box = tight_box(mask)
-    if box is None:
-        return 0.0
-    width, height = box[2] - box[0], box[3] - box[1]
-    if height < 40 or height < 1.2 * width or not shows_skin(image, mask):
-        return 0.0
-    best = 0.0
-    for target_px in (88.0, 104.0):
-        scale = target_px / height
-        crop = _around(image, box, width_px=96 / scale, height_px=152 / scale)
-        view = cv2.resize(crop, (96, 152), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        _, weights = _people().detect(view, hitThreshold=-0.5, winStride=(4, 4))
-        best = max([best, *(float(weight) for weight in np.ravel(weights))])
-    return min(best, 1.0)
-
-
-def _around(image: NDArray[np.uint8], box: dm.Box, *, width_px: float, height_px: float) -> NDArray[np.uint8]:
-    """Part of the image of a size around the middle of a box; the border is repeated where it sticks out."""
-    middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-    columns = np.clip(np.arange(round(width_px)) + round(middle[0] - width_px / 2), 0, image.shape[1] - 1)
-    rows = np.clip(np.arange(round(height_px)) + round(middle[1] - height_px / 2), 0, image.shape[0] - 1)
-    return image[rows[:, None], columns[None]]
+def _dents(outline: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Dents of an outline in its hull, (N, 4): start, end and deepest point (places), depth in pixels."""
+    hull = cv2.convexHull(outline, returnPoints=False)
+    hull[::-1].sort(axis=0)
+    found = cv2.convexityDefects(outline, hull)
+    dents = np.zeros((0, 4)) if found is None else found[:, 0].astype(float)
+    dents[:, 3] /= 256
+    return dents

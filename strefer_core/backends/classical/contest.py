@@ -1,7 +1,8 @@
 """One step of the tracker: every pixel goes to the thing that explains it best, or to none.
 
 A thing's score of a pixel adds up how surely the pixel is foreground, how well its colour fits the thing,
-and whether the thing is expected there.
+and whether the thing is expected there. Things in contact are expected where their templates are, and
+these have a say on every pixel.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from strefer_core.backends.classical import appearance as looks
+from strefer_core import appearance as looks
 from strefer_core.backends.classical.frames import Flow
 from strefer_core.backends.classical.scene import UNKNOWN
 from strefer_core.backends.classical.things import Mask, Thing
@@ -21,32 +22,49 @@ Window = tuple[slice, slice]  # rows, columns
 _COLOUR_WEIGHT = 0.6  # where the background is unknown; elsewhere foreground says it already
 _SURE = np.float32(64)  # foreground values as far from UNKNOWN count as certain
 _PRIOR_WEIGHT = 0.8
-_KEEP_SHARE = 0.4  # of a thing that must stay when a piece is given away
+_AGREE_WEIGHT = 0.8
+_CONTACT_COLOUR_WEIGHT = 1.5
+_MAX_GAP = 0.4  # between pieces of one thing, in sides of its largest piece
 _SLOW_PX = 3.0  # per frame: flow alone follows
 
 
 def contest(
     things: list[Thing],
+    touching: list[bool],
+    image: NDArray[np.uint8],
     index: looks.ColourIndex,
     foreground: NDArray[np.uint8],
     flow: Flow,
     surroundings: looks.Histogram,
 ) -> list[Mask]:
-    """Give each pixel to the thing with the best positive score."""
+    """Give each pixel to the thing with the best positive score.
+
+    Args:
+        things: those that are seen, or hidden behind others. Templates of the touching ones lie where
+            these are expected on this frame.
+        touching: per thing, whether it is in contact with another.
+        image: the frame as `background.pixels`, (H, W, 3).
+        index: its colours.
+        foreground: its foreground, (H, W).
+        flow: for each of its pixels, where it was on the frame before.
+        surroundings: colours of the background.
+    """
     best = np.zeros(foreground.shape, np.float32)
     owner = np.full(foreground.shape, -1, np.int16)
     guesses = []
-    for number, thing in enumerate(things):
+    for number, (thing, touches) in enumerate(zip(things, touching, strict=True)):
         likeness = looks.likeness(thing.model, surroundings)
-        window = _window(thing, flow)
+        window = _template_window(thing) if touches else _window(thing, flow)
         evidence = np.clip((foreground[window].astype(np.float32) - UNKNOWN) / _SURE, -1, 1)
         certain, colours = np.abs(evidence), index[window]
-        fit = (
-            evidence
-            + _COLOUR_WEIGHT * (1 - certain) * likeness[colours]
-            + certain * looks.familiarity(thing.model)[colours]
-        )
-        prior = _predict(thing, flow, window, fit)
+        familiar = looks.familiarity(thing.model)[colours]
+        fit = evidence + _COLOUR_WEIGHT * (1 - certain) * likeness[colours] + certain * familiar
+        if touches:
+            prior = thing.template.spread(foreground.shape)[window].astype(np.float32)
+            agree = thing.template.agreement(image)[window]
+            fit += (_CONTACT_COLOUR_WEIGHT - certain) * familiar + _AGREE_WEIGHT * prior * (2 * agree - 1)
+        else:
+            prior = _predict(thing, flow, window, fit)
         guesses.append((window, prior > 0.5))
         score = cv2.blur(fit + _PRIOR_WEIGHT * (2 * cv2.GaussianBlur(prior, (0, 0), 2.0) - 1), (3, 3))
         wins = score > best[window]
@@ -55,36 +73,20 @@ def contest(
     results = []
     for number, (window, guess) in enumerate(guesses):
         mask = np.zeros(foreground.shape, bool)
-        mask[window] = _coherent(owner[window] == number, guess)
+        unclaimed = (owner[window] == number) | (owner[window] < 0)
+        mask[window] = _coherent(owner[window] == number, guess) & unclaimed
+        owner[mask] = number  # where gaps were closed: no pixel is shared
         results.append(mask)
-    for number in range(len(things)):
-        _hand_over(number, things, results, index)
     return results
 
 
-def _hand_over(number: int, things: list[Thing], masks: list[Mask], index: looks.ColourIndex) -> None:
-    """After two things met: give loose pieces of one to the other that they touch and look like.
-
-    Only where enough of the thing stays behind, so that a thing in pieces is not eaten up.
-    """
-    count, labels = cv2.connectedComponents(masks[number].astype(np.uint8), connectivity=8)
-    if count <= 2:
-        return
-    thing = things[number]
-    for label in range(1, count):
-        piece = labels == label
-        left = int(masks[number].sum()) - int(piece.sum())
-        if left < _KEEP_SHARE * min(thing.typical_area, thing.area):
-            continue
-        near = cv2.dilate(piece.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        seen = looks.histogram(index, piece)
-        for other, rival in enumerate(things):
-            if other == number or not (near & masks[other]).any():
-                continue
-            if looks.similarity(seen, rival.reference) >= looks.similarity(seen, thing.reference) - 0.1:
-                masks[other] = masks[other] | piece
-                masks[number] = masks[number] & ~piece
-                break
+def _template_window(thing: Thing) -> Window:
+    """Part of the frame around a template in which the thing may be."""
+    (x, y), (height, width) = thing.template.place, thing.template.mask.shape
+    reach = int(6 + 0.1 * np.sqrt(thing.area))
+    full_height, full_width = thing.mask.shape
+    rows = slice(min(max(y - reach, 0), full_height), max(min(y + height + reach, full_height), 0))
+    return rows, slice(min(max(x - reach, 0), full_width), max(min(x + width + reach, full_width), 0))
 
 
 def _window(thing: Thing, flow: Flow) -> Window:
@@ -122,7 +124,10 @@ def _predict(thing: Thing, flow: Flow, window: Window, fit: Floats) -> Floats:
 
 
 def _coherent(mask: Mask, prior: Mask) -> Mask:
-    """The pieces of a mask that touch its prediction, holes closed."""
+    """The pieces of a mask that touch its prediction, holes closed, and not far from the largest one.
+
+    What began as one and comes apart for good was two things.
+    """
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     if count <= 1:
@@ -131,4 +136,13 @@ def _coherent(mask: Mask, prior: Mask) -> Mask:
     touched = np.bincount(labels[prior], minlength=count)[1:]
     keep = (touched >= 0.2 * areas) | ((touched > 0) & (areas >= 0.3 * areas.max()))
     keep &= areas >= 0.02 * areas.max()
+    if keep.sum() > 1:
+        largest = 1 + int(np.where(keep, areas, 0).argmax())
+        keep &= _gaps_px(labels, count, largest)[1:] <= _MAX_GAP * np.sqrt(stats[largest, cv2.CC_STAT_AREA])
     return np.concatenate([[False], keep])[labels]
+
+
+def _gaps_px(labels: NDArray[np.int32], count: int, place: int) -> NDArray[np.float64]:
+    """Distance of every piece from one of them."""
+    away = cv2.distanceTransform((labels != place).astype(np.uint8), cv2.DIST_L2, 3)
+    return np.array([away[labels == label].min() for label in range(count)], np.float64)

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from strefer_core.backends.classical import appearance
+from strefer_core import appearance
 from strefer_core.backends.classical.frames import Frames
-from strefer_core.backends.classical.looks import Look, look_at
+from strefer_core.backends.classical.looks import Album, Look
 from strefer_core.backends.classical.regions import Region, regions
 from strefer_core.backends.classical.scene import Scene
 from strefer_core.backends.classical.tracking import propagate
@@ -80,7 +80,7 @@ def _is_covered(region: Region, tracks: list[Masks]) -> bool:
 
 
 def _thing(footage: Footage, scene: Scene, masks: Masks) -> Thing | None:
-    look = look_at(footage, scene, masks)
+    look = Album(footage, scene, masks).look()
     needed = min(_MIN_VISIBLE, len(footage.sampled))
     if look is None or look.visible * len(footage.sampled) < needed - 0.5:
         return None

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from strefer_core.backends.classical import appearance as looks
+from strefer_core import appearance as looks
+from strefer_core.backends.classical.background import Pixels
 from strefer_core.backends.classical.scene import Scene
 from strefer_core.backends.interfaces import Footage
 
@@ -31,6 +32,9 @@ class Frames:
             self._colours[t] = looks.colour_index(self.footage.images[t])
         return self._colours[t]
 
+    def pixels(self, t: int) -> Pixels:
+        return self.scene.codes[t]
+
     def flow(self, t: int, other: int) -> Flow | None:
         """For each pixel of frame `t`, where it is in frame `other`: (H/2, W/2, 2) offsets in full pixels;
         None across a cut."""
@@ -52,10 +56,3 @@ class Frames:
         flow = self._engine.calc(small[0], small[1], None)
         scale = np.array([width / half[0], height / half[1]], np.float32)
         return (flow * scale).astype(np.float16)
-
-    def surroundings(self) -> looks.Histogram:
-        """Colours of what is not foreground, over some sampled frames."""
-        total = np.zeros(looks.BINS, np.float32)
-        for t in self.footage.sampled[:: max(1, len(self.footage.sampled) // 8)]:
-            total += looks.histogram(self.colours(int(t)), self.scene.foreground[t] < 64)
-        return total / total.sum()

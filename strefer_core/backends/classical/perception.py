@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
-from strefer_core.backends.classical.attributes import person_score, shape_of
+from strefer_core.backends.classical.detection import find_boxes
 from strefer_core.backends.classical.discovery import both_ways, discover
 from strefer_core.backends.classical.frames import Frames
-from strefer_core.backends.classical.looks import look_at
-from strefer_core.backends.classical.matching import match_scores, noun_score
-from strefer_core.backends.classical.regions import Region, mask_in_box, regions
+from strefer_core.backends.classical.looks import Album, Look
+from strefer_core.backends.classical.matching import match_scores
 from strefer_core.backends.classical.scene import analyse
+from strefer_core.backends.classical.starts import meet, rivals_of, starts_of
 from strefer_core.backends.classical.tracking import propagate
 from strefer_core.backends.classical.words import describe
 from strefer_core.backends.interfaces import Detection, EntityDescription, Footage, Masks, Track
+
+_EVIDENCE_FRAMES = 2  # sampled frames before and after one that help to see what it shows
 
 
 class ClassicalPerception:
@@ -30,7 +33,9 @@ class ClassicalPerception:
     """
 
     def __init__(self) -> None:
-        self._last: tuple[str, Frames] | None = None
+        self._key = ""
+        self._last: Frames | None = None
+        self._albums: dict[int, tuple[Masks, Album]] = {}
 
     def recognize(self, footage: Footage, max_entities: int) -> list[EntityDescription]:
         """Moving things in words, best first; none that cannot be told apart."""
@@ -41,28 +46,26 @@ class ClassicalPerception:
     def detect(
         self, footage: Footage, frame_indices: Sequence[int], nouns: Sequence[str]
     ) -> list[list[Detection]]:
-        """Moving regions of the asked sampled frames, with a score per noun."""
+        """Moving regions and people of the asked sampled frames, with a score per noun."""
         frames = self._frames(footage)
-        return [
-            [
-                _detection(footage, index, region, nouns)
-                for region in regions(frames.scene, int(footage.sampled[index]))
-            ]
-            for index in frame_indices
-        ]
+        return [find_boxes(frames, index, nouns) for index in frame_indices]
 
     def track(self, footage: Footage, detections: Sequence[Detection]) -> list[Track]:
-        """Masks over all working frames; tracked together, so that touching things share no pixel."""
+        """Masks over all working frames; tracked together, so that touching things share no pixel.
+
+        What else moves on the frames of the detections is tracked along, so that it is not swallowed.
+        """
         frames = self._frames(footage)
-        starts = []
-        for detection in detections:
-            t = int(footage.sampled[detection.frame_index])
-            starts.append((t, mask_in_box(footage.images[t], frames.scene.foreground[t], detection.box)))
+        wanted = starts_of(frames, detections)
+        starts = wanted + rivals_of(frames, wanted)
         tracks = both_ways(frames, starts)
-        agreements = _agreements(frames, [t for t, _ in starts], tracks)
+        own, rivals = tracks[: len(wanted)], tracks[len(wanted) :]
+        met = [place for place, rival in enumerate(rivals) if any(meet(frames, rival, one) for one in own)]
+        begun = [t for t, _ in wanted] + [starts[len(wanted) + place][0] for place in met]
+        agreements = _agreements(frames, begun, own + [rivals[place] for place in met])
         return [
             Track(detection=detection, masks=masks, forward_backward_iou=agreement)
-            for detection, masks, agreement in zip(detections, tracks, agreements, strict=True)
+            for detection, masks, agreement in zip(detections, own, agreements, strict=False)
         ]
 
     def scores(
@@ -72,22 +75,43 @@ class ClassicalPerception:
         entities: Sequence[dm.Entity],
         frame_indices: Sequence[int],
     ) -> NDArray[np.float64]:
-        """(frames, entities, tracks) match scores, 0..1, from words and what the whole track shows."""
+        """(frames, entities, tracks) match scores, 0..1: words against what tracks show around each frame."""
         frames = self._frames(footage)
-        looks = [look_at(footage, frames.scene, track.masks) for track in tracks]
-        scores = np.repeat(match_scores(looks, entities)[None], len(frame_indices), axis=0)
+        albums = [self._album(frames, track.masks) for track in tracks]
+        result = np.full((len(frame_indices), len(entities), len(tracks)), np.nan)
         for place, index in enumerate(frame_indices):
-            t = footage.sampled[index]
-            scores[place][:, [not track.masks[t].any() for track in tracks]] = np.nan
-        return scores
+            seen = [bool(track.masks[footage.sampled[index]].any()) for track in tracks]
+            near = footage.sampled[max(index - _EVIDENCE_FRAMES, 0) : index + _EVIDENCE_FRAMES + 1]
+            looks = [
+                _look_near(album, near) if is_seen else None
+                for album, is_seen in zip(albums, seen, strict=True)
+            ]
+            result[place][:, seen] = match_scores(looks, entities)[:, seen]
+        return result
+
+    def _album(self, frames: Frames, masks: Masks) -> Album:
+        """Made once per array of masks, which is kept with it, so that its id stays its own."""
+        if id(masks) not in self._albums:
+            self._albums[id(masks)] = masks, Album(frames.footage, frames.scene, masks)
+        return self._albums[id(masks)][1]
 
     def _frames(self, footage: Footage) -> Frames:
+        if self._last is not None and self._last.footage is footage:
+            return self._last
         key = _digest(footage)
-        if self._last is None or self._last[0] != key:
+        if self._last is None or self._key != key:
             cv2.setRNGSeed(0)  # RANSAC draws from it
+            self._albums.clear()
             self._last = None  # free the old one before the new one is made
-            self._last = key, Frames(footage, analyse(footage))
-        return self._last[1]
+            self._key, self._last = key, Frames(footage, analyse(footage))
+        return self._last
+
+
+def _look_near(album: Album, frames: NDArray[np.int64]) -> Look | None:
+    """What a track shows around a frame: colours and pattern of these frames, which would tell a switched
+    identity; outline and size of its whole life, which others may hide a part of here."""
+    whole, here = album.look(), album.look([t for t in album.seen if t in frames])
+    return replace(whole, colours=here.colours, patterns=here.patterns) if whole and here else None
 
 
 def _digest(footage: Footage) -> str:
@@ -95,18 +119,6 @@ def _digest(footage: Footage) -> str:
     for part in (footage.images, footage.pts_s, footage.sampled):
         digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
-
-
-def _detection(footage: Footage, index: int, region: Region, nouns: Sequence[str]) -> Detection:
-    shape = shape_of(region.mask)
-    person = person_score(footage.images[region.t], region.mask) if "person" in nouns else 0.0
-    found = noun_scores(shape, person, nouns)
-    return Detection(frame_index=index, box=region.box, score=min(region.score, 1.0), noun_scores=found)
-
-
-def noun_scores(shape: str | None, person: float, nouns: Sequence[str]) -> tuple[float, ...]:
-    """One score per noun for a thing with this outline and HOG's opinion."""
-    return tuple(noun_score(noun, {shape: 1.0} if shape else {}, person) for noun in nouns)
 
 
 def _agreements(frames: Frames, starts: Sequence[int], tracks: Sequence[Masks]) -> list[float | None]:

@@ -11,6 +11,7 @@ from strefer_core.backends.interfaces import EntityDescription
 
 _SIZE_RATIO = 1.6  # of areas: less is not seen as another size
 _SIDE_GAP = 0.12  # of the frame's width
+_CLEAR_PATTERN = 0.6  # of 1; clothes and shadows show half a pattern
 _GOES = {"left": "moves left", "right": "moves right", "up": "moves up", "down": "moves down"}
 
 Qualifiers = dict[int, tuple[str, str]]  # place -> attribute (name, value)
@@ -28,7 +29,7 @@ def noun_of(look: Look) -> tuple[str, str]:
 def describe(looks: Sequence[Look]) -> list[EntityDescription | None]:
     """Words for each thing, in order; None where it cannot be told from another one."""
     attributes: list[dict[str, str]] = [{"colour": look.colour} for look in looks]
-    for qualify in (_sizes, _directions, _sides):
+    for qualify in (_sizes, _patterns, _directions, _sides):
         for group in _alike(looks, attributes):
             for place, (name, value) in qualify(looks, group).items():
                 attributes[place][name] = value
@@ -48,11 +49,11 @@ def describe(looks: Sequence[Look]) -> list[EntityDescription | None]:
 
 def _expression(look: Look, words: dict[str, str]) -> str:
     noun = noun_of(look)[0]
-    size = f"{words['size']} " if "size" in words else ""
+    before = "".join(f"{words[name]} " for name in ("size", "pattern") if name in words)
     name = (
-        f"the {size}person in {words['colour']}"
+        f"the {before}person in {words['colour']}"
         if noun == "person"
-        else f"the {size}{words['colour']} {noun}"
+        else f"the {before}{words['colour']} {noun}"
     )
     side = f" on the {words['side']}" if "side" in words else ""
     goes = f" that {_GOES[words['direction']]}" if "direction" in words else ""
@@ -76,6 +77,18 @@ def _sizes(looks: Sequence[Look], group: list[int]) -> Qualifiers:
     if areas[-1] >= _SIZE_RATIO * areas[-2]:
         found[order[-1]] = ("size", "large")
     return found
+
+
+def _patterns(looks: Sequence[Look], group: list[int]) -> Qualifiers:
+    """For all of them or none: beside "the plain red object", "the red object" might be either."""
+    found = _single(group, "pattern", lambda place: _clear_pattern(looks[place]))
+    return found if len(found) == len(group) else {}
+
+
+def _clear_pattern(look: Look) -> str | None:
+    """The pattern, where it is sure: limbs of creatures look like stripes and checks, clothes like all."""
+    sure = look.patterns.max() >= _CLEAR_PATTERN and not look.is_person
+    return look.pattern if sure and (look.shape or look.pattern in ("plain", "spotted")) else None
 
 
 def _directions(looks: Sequence[Look], group: list[int]) -> Qualifiers:
