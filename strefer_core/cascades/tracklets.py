@@ -188,8 +188,9 @@ def _bounds(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _near(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(F,) whether two boxes overlap or lie side by side."""
-    return np.asarray(((a[:, :2] <= b[:, 2:]) & (b[:, :2] <= a[:, 2:])).all(axis=1))
+    """(F,) whether two boxes overlap or lie side by side; one of a mask too small to be left is near none."""
+    touch = ((a[:, :2] <= b[:, 2:]) & (b[:, :2] <= a[:, 2:])).all(axis=1)
+    return np.asarray(touch & (a[:, 2] > a[:, 0]) & (b[:, 2] > b[:, 0]))
 
 
 def _window(a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[slice, slice]:

@@ -75,6 +75,20 @@ def test_both_tracks_are_cut_where_they_meet_and_where_they_part() -> None:
     assert starts[0][-1] in (touching[-1] + 1, touching[-1] + 2)
 
 
+def test_masks_too_small_to_be_compared_are_apart() -> None:
+    large = np.zeros((FRAMES, 480, 640, 3), np.uint8)
+    film = footage(large)
+    small = SmallMasks(film)
+    detection = Detection(frame_index=0, box=(0, 0, 1, 1), score=1.0, noun_scores=(1.0,))
+    for _ in range(2):
+        masks = np.zeros(large.shape[:3], np.bool_)
+        masks[:, 1, 1] = True  # between the rows and columns that are looked at
+        small.add(Track(detection=detection, masks=masks, forward_backward_iou=None))
+    assert small.visible[0].all()
+    assert not small.overlap(0, 1).any()
+    assert [(one.start, one.end) for one in cut(small, [SURE, SURE])] == [(0, FRAMES)] * 2
+
+
 def test_tracks_of_one_thing_become_one_node_and_others_do_not() -> None:
     whole = track(dict.fromkeys(range(FRAMES), (10, 10)))
     later = track(dict.fromkeys(range(8, FRAMES), (11, 10)))
