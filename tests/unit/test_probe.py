@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,14 @@ from strefer_core.world.truth import AbsentEntity, AmbiguousExpression, WorldTru
 ABSENT = AbsentEntity(
     expression="the golden whale", noun="whale", generalized_noun="animal", attributes=(("colour", "gold"),)
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_stack() -> Iterator[None]:
+    """The pool's processes are no part of a stack that runs beside: they would be taken down with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("STREFER_HOME", raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")
