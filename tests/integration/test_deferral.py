@@ -12,7 +12,7 @@ from strefer_core.airflow_client import AirflowClient, DagRun
 from strefer_core.config import settings
 from strefer_core.ingest import video_id_of, video_key
 from tests.integration import scenes
-from tests.integration.platform import Stopped, part_process, rows, task_states, wait_for
+from tests.integration.platform_drops import Stopped, part_process, rows, task_states, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 

@@ -25,7 +25,7 @@ from strefer_core.regions import mask_from_value
 from strefer_core.released_format import read_records
 from strefer_core.stages.dataset import open_dataset
 from tests.integration import scenes
-from tests.integration.platform import (
+from tests.integration.platform_drops import (
     Stopped,
     begin,
     call,
@@ -277,7 +277,7 @@ def _open_requests(video_ids: list[str]) -> list[dict[str, object]]:
 def _delete_runs(video_id: str, stages: tuple[str, ...]) -> None:
     import sqlalchemy as sa
 
-    from tests.integration.platform import engine
+    from tests.integration.platform_drops import engine
 
     with engine().begin() as connection:
         connection.execute(sa.text("delete from dataset_videos where video_id = :v"), {"v": video_id})

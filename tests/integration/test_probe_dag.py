@@ -7,7 +7,7 @@ import pytest
 from strefer_core import local, worker
 from strefer_core.airflow_client import AirflowClient, DagRun
 from strefer_core.config import settings
-from tests.integration.platform import rows, wait_for
+from tests.integration.platform_drops import rows, wait_for
 
 pytestmark = pytest.mark.stack
 

@@ -273,14 +273,6 @@ def test_patterns_and_sizes_tell_look_alikes_apart() -> None:
     assert match_scores(tracks, words).argmax(axis=1).tolist() == [1, 0, 2, 3]
 
 
-def test_a_size_counts_as_much_beside_no_other_as_beside_another() -> None:
-    words = [entity("the large red circle", "circle", colour="red", size="large")]
-    alone = match_scores([look(area_px=2500)], words)[0, 0]
-    large, small = match_scores([look(area_px=2500), look(area_px=500)], words)[0]
-    assert alone == pytest.approx(large)
-    assert small < 0.5 * large
-
-
 @pytest.mark.parametrize(
     ("noun", "shapes", "person", "answers"),
     [

@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from samples import Sample, minimal, mover, rich, task
 
 from strefer_core import data_model as dm
 from strefer_core.backends.rules import RulesTranscriber, RulesWriter
@@ -25,6 +24,7 @@ from strefer_core.released_format import read_records
 from strefer_core.stages import instructions, quality, transcript
 from strefer_core.stages.dataset import VideoBundle, build_dataset, export_dataset, open_dataset
 from strefer_core.store.objects import FolderObjects
+from tests.samples import Sample, minimal, mover, rich, task
 
 CONFIG = PipelineConfig()
 NAMES = {"a" * 16: "night/one.mp4", "b" * 16: "night/zwei ü.mp4"}

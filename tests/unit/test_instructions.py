@@ -15,7 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pycocotools import mask as coco
-from samples import (
+
+from strefer_core import data_model as dm
+from strefer_core.backends.rules import RulesTranscriber, RulesWriter, closed_tasks, grammar
+from strefer_core.backends.rules.asking import Asker
+from strefer_core.backends.rules.scene import scene_of
+from strefer_core.config import InstructionsConfig, PipelineConfig
+from strefer_core.errors import BackendError
+from strefer_core.stages import instructions, transcript
+from strefer_core.stages.instructions import choose, kind_of, question_key
+from strefer_core.stages.leaks import leaks
+from strefer_core.stages.task_table import task_rows
+from tests.samples import (
     DURATION_S,
     HEIGHT_PX,
     TIMES_S,
@@ -31,17 +42,6 @@ from samples import (
     sample,
     task,
 )
-
-from strefer_core import data_model as dm
-from strefer_core.backends.rules import RulesTranscriber, RulesWriter, closed_tasks, grammar
-from strefer_core.backends.rules.asking import Asker
-from strefer_core.backends.rules.scene import scene_of
-from strefer_core.config import InstructionsConfig, PipelineConfig
-from strefer_core.errors import BackendError
-from strefer_core.stages import instructions, transcript
-from strefer_core.stages.instructions import choose, kind_of, question_key
-from strefer_core.stages.leaks import leaks
-from strefer_core.stages.task_table import task_rows
 
 SEEDS = range(6)
 STAGES = Path(instructions.__file__).parent

@@ -8,12 +8,12 @@ from functools import cache
 from typing import Any
 
 import pytest
-from samples import TIMES_S, Sample, between, mover, path, red, rich, sample, task
 
 from strefer_core import data_model as dm
 from strefer_core.backends.rules import RulesTranscriber, RulesWriter
 from strefer_core.config import PipelineConfig, QualityConfig
 from strefer_core.stages import instructions, quality, transcript
+from tests.samples import TIMES_S, Sample, between, mover, path, red, rich, sample, task
 
 WHEN = "between <start_time> and <end_time>"
 Parts = tuple[Sample, dm.TranscriptResult, dm.InstructionsResult]

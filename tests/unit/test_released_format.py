@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import given as given_any
 from hypothesis import strategies as st
-from samples import TIMES_S, encode, mover
 
 from strefer_core import data_model as dm
 from strefer_core.errors import InputError
@@ -26,6 +25,7 @@ from strefer_core.released_format import (
     run_lengths,
     to_record,
 )
+from tests.samples import TIMES_S, encode, mover
 
 PUBLISHED = Path(__file__).parents[2] / "../shared/data/published_sample.json"
 

@@ -6,12 +6,25 @@ import random
 from dataclasses import dataclass, replace
 
 import pytest
-from samples import DURATION_S, TIMES_S, Actor, BoxAt, Sample, between, mover, path, red, rich, sample, task
 
 from strefer_core import data_model as dm
 from strefer_core.backends.rules import RulesTranscriber
 from strefer_core.errors import BackendError
 from strefer_core.stages import transcript
+from tests.samples import (
+    DURATION_S,
+    TIMES_S,
+    Actor,
+    BoxAt,
+    Sample,
+    between,
+    mover,
+    path,
+    red,
+    rich,
+    sample,
+    task,
+)
 
 FRAME_S = TIMES_S[1] - TIMES_S[0]
 
