@@ -11,8 +11,17 @@ import os
 from functools import cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from strefer_core.errors import ConfigError
@@ -43,8 +52,17 @@ class NearDuplicatesConfig(_Section):
 
 class ClipsConfig(_Section):
     backend: Literal["scenedetect"] = "scenedetect"
+    embedder: Literal["none", "layout", "siglip"] = "layout"  # of frames; "none": shots alone make clips
+    siglip_path: str = ""  # of `siglip`: folder of its checkpoint
+    min_change: float = Field(1.0, gt=0)  # of the features, in what the embedder counts as one
     min_s: float = Field(1.0, ge=0)  # shorter ones join a neighbour
     max_s: float = Field(20.0, gt=0)  # longer ones are split evenly
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> ClipsConfig:
+        if self.embedder == "siglip" and not self.siglip_path:
+            raise ValueError("clips.embedder siglip needs clips.siglip_path, the folder of a checkpoint")
+        return self
 
     @model_validator(mode="after")
     def _halves_fit(self) -> ClipsConfig:
@@ -55,9 +73,39 @@ class ClipsConfig(_Section):
         return self
 
 
+class ServedModel(_Section):
+    """A model behind an OpenAI-compatible server, and how it is asked. Where the server is: `Settings`."""
+
+    model: str = ""  # the server's name for it; must be set where a backend uses it
+    temperature: float = Field(0.2, ge=0)
+    max_tokens: int = Field(1024, ge=1)
+    samples: int = Field(3, ge=1)  # at most so many replies per question until one is usable
+    seed: int = 0
+    frames: int = Field(8, ge=1)  # pictures per question, of a model that sees
+    max_side_px: int = Field(512, ge=64)  # of these pictures
+    sends: Literal["images", "video"] = "images"  # a few JPEGs, or one MP4 made of the same frames
+    guided: bool = True  # sends the answer's schema as response_format too; off for servers that refuse it
+
+
+def _need_models(section: str, backend: str, used: str, **models: ServedModel) -> None:
+    """Raise ValueError where `backend` is the one that is `used` and a model that it asks has no name."""
+    for name, served in models.items():
+        if backend == used and not served.model:
+            raise ValueError(
+                f"{section}.backend is {backend}, which asks a served model: set {section}.{name}.model"
+            )
+
+
 class EntitiesConfig(_Section):
-    backend: Literal["classical"] = "classical"
+    backend: Literal["classical", "vlm"] = "classical"
+    recognizer: ServedModel = ServedModel()  # of `vlm`: sees the video, writes a paragraph
+    parser: ServedModel = ServedModel()  # of `vlm`: turns the paragraph into expressions and nouns
     max_entities: int = Field(8, ge=1)
+
+    @model_validator(mode="after")
+    def _models_are_named(self) -> EntitiesConfig:
+        _need_models("entities", self.backend, "vlm", recognizer=self.recognizer, parser=self.parser)
+        return self
 
 
 class MaskletsConfig(_Section):
@@ -73,14 +121,29 @@ class MaskletsConfig(_Section):
 
 
 class TranscriptConfig(_Section):
-    backend: Literal["rules"] = "rules"
+    backend: Literal["rules", "vlm"] = "rules"
+    vlm: ServedModel = ServedModel()
+    repeats: int = Field(1, ge=1)  # of `vlm`: times that each question is asked, to see whether it agrees
+    shows: Literal["marked", "cropped"] = "marked"  # of `vlm`: how the track is shown to the model
+
+    @model_validator(mode="after")
+    def _model_is_named(self) -> TranscriptConfig:
+        _need_models("transcript", self.backend, "vlm", vlm=self.vlm)
+        return self
 
 
 class InstructionsConfig(_Section):
-    backend: Literal["rules"] = "rules"
+    backend: Literal["rules", "llm"] = "rules"
+    llm: ServedModel = ServedModel()
     seed: int = 0
     negative_share: float = Field(0.2, ge=0, le=1)
     max_per_video: int = 60
+    turns: int = Field(1, ge=1)  # at most so many questions in one conversation
+
+    @model_validator(mode="after")
+    def _model_is_named(self) -> InstructionsConfig:
+        _need_models("instructions", self.backend, "llm", llm=self.llm)
+        return self
 
 
 class QualityConfig(_Section):
@@ -109,6 +172,44 @@ def home() -> Path:
     return Path(os.environ.get("STREFER_HOME", ".strefer")).absolute()
 
 
+class ServedEndpoint(_Section):
+    """An OpenAI-compatible server. Nothing here changes a result."""
+
+    base_url: str = Field("", description="Its address up to the version: http://host:8000/v1")
+    api_key: SecretStr | None = Field(None, description="Sent in a header, never shown")
+    timeout_s: float = Field(120.0, gt=0, description="Longest wait for one reply, from first byte to last")
+    connect_timeout_s: float = Field(10.0, gt=0, description="Longest wait for a connection")
+    question_timeout_s: float = Field(
+        900.0, gt=0, description="Longest wait for a usable answer, all tries and samples together"
+    )
+    max_tries: int = Field(5, ge=1, description="Tries of a call that the server does not answer")
+    max_concurrency: int = Field(16, ge=1, description="Questions of one process at a time")
+    prompt_price: float | None = Field(None, ge=0, description="Per million prompt tokens; unset: unknown")
+    completion_price: float | None = Field(None, ge=0, description="Per million completion tokens")
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_plain_address(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            is_plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is no number, half a bracket
+            is_plain = False
+        if url and not is_plain:
+            raise ValueError("write http://host:port/v1 or https://host/v1")
+        if url and ("@" in parts.netloc or parts.query or parts.fragment):
+            raise ValueError("an address carries no key, query or fragment: the key goes into API_KEY")
+        return url.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value() if key else ""
+        if not (text.isascii() and (text.isprintable() and " " not in text)):
+            raise ValueError("a key is printable ASCII without blanks")
+        return key if text else None
+
+
 class Settings(BaseSettings):
     """Where things are. Every field is read from `STREFER_<NAME>`; nested ones with `__`."""
 
@@ -133,6 +234,8 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, description="Starts of one stage on one video before it counts as failed"
     )
+    vlm: ServedEndpoint = ServedEndpoint()  # a model that sees; the same server as `llm` may be named
+    llm: ServedEndpoint = ServedEndpoint()
     pipeline: PipelineConfig = PipelineConfig()
 
     @property

@@ -17,8 +17,13 @@ FRAME_COUNT = 32
 """Sampled frames per video: `linspace` over its frames, first and last included (the released format)."""
 
 Box = tuple[float, float, float, float]
+Affine = tuple[float, float, float, float, float, float]
+"""(a, b, tx, c, d, ty): point (x, y) goes to (a x + b y + tx, c x + d y + ty), in display pixels counted from
+the picture's corner, as boxes are: the middle of the first pixel lies at (0.5, 0.5)."""
 Severity = Literal["info", "warn", "fail"]
 Status = Literal["running", "done", "filtered", "failed"]
+Outcome = Literal["used", "used_in_part", "rejected", "failed"]
+"""Of a call of a served model; failed: no reply came. Rejected: one came and nothing of it may be used."""
 
 
 class Rle(TypedDict):
@@ -136,6 +141,8 @@ class TranscriptSegment:
     end_s: float
     text: str | None
     actions: tuple[Action, ...] = ()  # in order of start; empty where a backend only writes text
+    samples: tuple[str | None, ...] = ()  # all that a model said, where it was asked several times
+    agreement: float | None = None  # share of `samples` that tell the same as `text`, 0..1; None: asked once
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,6 +168,9 @@ class Instruction:
     is_negative: bool = False  # asks about something false; the answer says so
     template_id: str = ""
     source_ids: tuple[str, ...] = ()  # entity, clip and segment ids that it was made from
+    # Pairs of one video with one key are asked in the same words and answered differently: kept or left out
+    # together, so that text alone does not answer them. "": the pair stands alone.
+    set_key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,6 +193,9 @@ class VideosResult:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipsResult:
     clips: tuple[Clip, ...]  # in order, no gap, no overlap, covering [0, duration_s)
+    # How the ground moves in the picture from each sampled frame to the next (one less than there are
+    # frames); None across a cut and where it cannot be told. Empty where nobody measured it.
+    camera: tuple[Affine | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,3 +250,22 @@ class StageRun:
     is_retryable: bool = False  # failed, and asked for again it is tried again; a bad input is not
     attempts: int = 1
     compute_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCall:
+    """One call of a served model: what it cost and what became of its reply. A row of `model_calls`."""
+
+    call_id: str  # random, 32 hex digits: written twice, it is one row
+    question: str  # content hash of all that was asked, 16 hex digits; the same for every try and sample
+    prompt: str  # name and version of its prompt file: "recognize.v1"
+    server: Literal["vlm", "llm"]
+    model: str  # the server's name for it
+    sample: int  # which reply to this question it is, from 0
+    outcome: Outcome
+    reason: str | None = None  # why not used, or what was dropped of it
+    raw_text: str | None = None  # the beginning of a reply that was not used whole
+    elapsed_s: float = 0.0
+    prompt_tokens: int | None = None  # None: the server did not say
+    completion_tokens: int | None = None
+    cost: float | None = None  # in the currency of the settings' prices; None: tokens or prices unknown

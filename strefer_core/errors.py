@@ -6,6 +6,7 @@ StreferError
 │   └── LimitExceeded    the video is larger than the settings allow
 ├── ConfigError          the settings are at fault; a person must change them
 ├── BackendError         a model or service gave no usable answer; a retry can help
+│   └── UnusableReply    a served model answers, but nothing of it may be used
 ├── StoreError           Postgres, S3 or the broker did not answer; a retry can help
 ├── MismatchError        a result does not answer the request it was made for; a retry can help
 ├── MissingInput         a stage was asked for before the stages that it needs were done
@@ -42,6 +43,12 @@ class BackendError(StreferError):
     """A model or a served model gave no usable answer."""
 
     is_retryable = True
+
+
+class UnusableReply(BackendError):
+    """A served model answers, and none of its samples may be used. At once it would say the same again."""
+
+    is_retryable = False
 
 
 class StoreError(StreferError):

@@ -15,7 +15,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -30,6 +30,7 @@ from strefer_core import data_model as dm
 from strefer_core.backends import registry
 from strefer_core.config import PipelineConfig
 from strefer_core.errors import InputError, MismatchError, MissingInput, StreferError, WorkerLost
+from strefer_core.served.accounting import recording
 from strefer_core.store import documents
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage(name="videos", version=1, queue="cpu", needs=(), result_type=dm.VideosResult),
-        Stage(name="clips", version=1, queue="cpu", needs=("videos",), result_type=dm.ClipsResult),
+        Stage(name="clips", version=2, queue="cpu", needs=("videos",), result_type=dm.ClipsResult),
         Stage(name="entities", version=1, queue="llm", needs=("videos",), result_type=dm.EntitiesResult),
         Stage(
             name="masklets",
@@ -98,21 +99,21 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="transcript",
-            version=1,
+            version=2,
             queue="llm",
             needs=("videos", "clips", "entities", "masklets"),
             result_type=dm.TranscriptResult,
         ),
         Stage(
             name="instructions",
-            version=1,
+            version=2,
             queue="llm",
             needs=("videos", "clips", "entities", "masklets", "transcript"),
             result_type=dm.InstructionsResult,
         ),
         Stage(
             name="quality",
-            version=1,
+            version=2,
             queue="cpu",
             needs=("videos", "clips", "entities", "masklets", "transcript", "instructions"),
             result_type=dm.QualityResult,
@@ -194,8 +195,9 @@ class Ledger(Protocol):
     def start(self, video_id: str, stage: str, fingerprint: str) -> int:
         """Note that an attempt begins (status `running`); returns its number, from 1."""
 
-    def finish(self, run: dm.StageRun, result: dm.Result | None) -> None:
-        """Write the state and the result's rows in one transaction; writing again changes nothing."""
+    def finish(self, run: dm.StageRun, result: dm.Result | None, calls: Sequence[dm.ModelCall] = ()) -> None:
+        """Write the state, the result's rows and the calls of served models that the run made in one
+        transaction; writing again changes nothing."""
 
 
 class Blobs(Protocol):
@@ -301,8 +303,9 @@ def run_stage(
         if before is not None and is_settled(before):
             return before
         attempt = ledger.start(*key)
-        run, result = _Attempt(request, attempt, ledger, blobs, fetch_video).settle(max_attempts)
-        ledger.finish(run, result)
+        with recording() as calls:  # of served models; they cost something however the run ends
+            run, result = _Attempt(request, attempt, ledger, blobs, fetch_video).settle(max_attempts)
+        ledger.finish(run, result, calls)
         return run
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
+from strefer_core.config import ClipsConfig, EntitiesConfig, InstructionsConfig, TranscriptConfig
 
 Images = NDArray[np.uint8]  # (T, H, W, 3), RGB
 Masks = NDArray[np.bool_]  # (T, H, W)
@@ -56,13 +57,34 @@ class Track:
     forward_backward_iou: float | None
 
 
-class ShotDetector(Protocol):
-    def shots(self, video_path: Path) -> list[float]:
-        """Presentation times (s) of hard cuts, ascending, without 0 and the end."""
+class Embedder(Protocol):
+    """Turns pictures into features that are near where the pictures show the same."""
+
+    change: float  # squared distance that counts as a change; two unit vectors differ by at most 4
+
+    def embed(self, images: Images) -> NDArray[np.float32]:
+        """(T, H, W, 3) uint8 to (T, D) of unit norm; each picture by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What one pass over all frames of a video tells of its clips and its camera."""
+
+    times_s: NDArray[np.float64]  # (N,) presentation time of every frame
+    cuts: tuple[int, ...]  # positions of the first frames of new shots, ascending, without 0
+    looked: NDArray[np.int64]  # (F,) positions of the frames that the features are of, ascending
+    features: NDArray[np.float32] | None  # (F, D) of unit norm; None without an embedder
+    change: float  # see `Embedder`
+    camera: tuple[dm.Affine | None, ...]  # see `data_model.ClipsResult`
+
+
+class Surveyor(Protocol):
+    def survey(self, video_path: Path, config: ClipsConfig) -> Survey:
+        """Look at all frames of a video once."""
 
 
 class EntityRecognizer(Protocol):
-    def recognize(self, footage: Footage, max_entities: int) -> list[EntityDescription]:
+    def recognize(self, footage: Footage, config: EntitiesConfig) -> list[EntityDescription]:
         """Active things in words; fewer where they cannot be told apart."""
 
 
@@ -101,25 +123,45 @@ class Assigner(Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """All that is known of one video once its things are tracked."""
+
+    video: dm.Video
+    video_path: Path
+    clips: tuple[dm.Clip, ...]
+    camera: tuple[dm.Affine | None, ...]  # see `data_model.ClipsResult`; empty: unknown
+    entities: tuple[dm.Entity, ...]
+    masklets: tuple[dm.Masklet, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What one entity does in one clip: see `data_model.TranscriptSegment`."""
+
+    text: str | None  # None: not visible
+    actions: tuple[dm.Action, ...] = ()
+    samples: tuple[str | None, ...] = ()
+    agreement: float | None = None
+
+
 class Transcriber(Protocol):
-    def transcribe(
-        self,
-        video: dm.Video,
-        clip: dm.Clip,
-        entities: Sequence[dm.Entity],
-        masklets: Sequence[dm.Masklet],
-    ) -> list[tuple[str | None, tuple[dm.Action, ...]]]:
-        """Per masklet: what its entity does in the clip, in words and facts; None where not visible."""
+    def transcribe(self, seen: Observed, config: TranscriptConfig) -> list[list[Told]]:
+        """Per clip and masklet, in their order: what the masklet's entity does in the clip."""
 
 
 class Writer(Protocol):
-    def write(
+    def offer(
         self,
-        video: dm.Video,
-        clips: Sequence[dm.Clip],
-        entities: Sequence[dm.Entity],
-        masklets: Sequence[dm.Masklet],
+        seen: Observed,
         segments: Sequence[dm.TranscriptSegment],
+        config: InstructionsConfig,
         seed: str,
     ) -> list[dm.Instruction]:
-        """Pairs with an empty `instruction_id`; the same ones for the same arguments."""
+        """Pairs with an empty `instruction_id` that it can stand for; the same for the same arguments."""
+
+    def render(
+        self, seen: Observed, chosen: Sequence[dm.Instruction], config: InstructionsConfig, seed: str
+    ) -> list[dm.Instruction]:
+        """The chosen pairs in their final words, in order; the facts stay. A writer whose words are final
+        already returns them as they are."""

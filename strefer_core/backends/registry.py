@@ -1,6 +1,7 @@
 """Names of backends, their ids and where they live; imports nothing heavy.
 
-An id is part of every fingerprint: raise it when a backend's results change.
+An id is part of every fingerprint: raise it when a backend's results change. Ids of served backends hold a
+digest of their prompts, so that a changed prompt is a changed computation.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from strefer_core.errors import ConfigError
+from strefer_core.served.prompt import digest
 
 
 @dataclass(frozen=True)
@@ -21,16 +23,31 @@ class BackendEntry:
     factory: str
 
 
+_TRANSCRIBER, _WRITER = "rules-2", "rules-2"  # whose facts and pairs the served ones start from
+
 BACKENDS: dict[tuple[str, str], BackendEntry] = {
-    ("clips", "scenedetect"): BackendEntry("scenedetect-1", "strefer_core.backends.shots:SceneDetectShots"),
+    ("clips", "scenedetect"): BackendEntry(
+        "scenedetect-2", "strefer_core.backends.clipper.survey:ScenedetectSurveyor"
+    ),
     ("entities", "classical"): BackendEntry(
         "classical-2", "strefer_core.backends.classical:ClassicalPerception"
+    ),
+    ("entities", "vlm"): BackendEntry(
+        f"vlm-1-{digest('recognize.v1', 'parse.v1')}", "strefer_core.backends.served.entities:ServedEntities"
     ),
     ("masklets", "classical"): BackendEntry(
         "classical-2", "strefer_core.backends.classical:ClassicalPerception"
     ),
-    ("transcript", "rules"): BackendEntry("rules-1", "strefer_core.backends.rules:RulesTranscriber"),
-    ("instructions", "rules"): BackendEntry("rules-1", "strefer_core.backends.rules:RulesWriter"),
+    ("transcript", "rules"): BackendEntry(_TRANSCRIBER, "strefer_core.backends.rules:RulesTranscriber"),
+    ("transcript", "vlm"): BackendEntry(
+        f"vlm-1-{digest('transcribe.v1')}-{_TRANSCRIBER}",
+        "strefer_core.backends.served.transcript:ServedTranscriber",
+    ),
+    ("instructions", "rules"): BackendEntry(_WRITER, "strefer_core.backends.rules:RulesWriter"),
+    ("instructions", "llm"): BackendEntry(
+        f"llm-1-{digest('ask_told.v1', 'reword.v1')}-{_WRITER}",
+        "strefer_core.backends.served.instructions:ServedWriter",
+    ),
 }
 
 

@@ -10,6 +10,14 @@ difficulties (`knobs`). Needs the `video` extra; import it inside functions wher
 from __future__ import annotations
 
 from strefer_core.world.render import render_video, render_worlds
-from strefer_core.world.truth import WorldTruth, expected_masks, load_truth, truth_path
+from strefer_core.world.truth import WorldTruth, expected_masks, load_truth, true_camera, truth_path
 
-__all__ = ["WorldTruth", "expected_masks", "load_truth", "render_video", "render_worlds", "truth_path"]
+__all__ = [
+    "WorldTruth",
+    "expected_masks",
+    "load_truth",
+    "render_video",
+    "render_worlds",
+    "true_camera",
+    "truth_path",
+]

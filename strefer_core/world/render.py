@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from strefer_core import masks
 from strefer_core.errors import ConfigError
 from strefer_core.world import facts, film, motion
 from strefer_core.world.scenarios import write_script
-from strefer_core.world.script import Script, expressions
+from strefer_core.world.script import Character, Script, expressions
 from strefer_core.world.sight import PROPS, Moment, Seen, moments, times_s
-from strefer_core.world.truth import TrueEntity, WorldTruth, load_truth, save_truth, truth_path
+from strefer_core.world.truth import Decoy, TrueEntity, WorldTruth, load_truth, save_truth, truth_path
 
 Report = Callable[[str], None]
 
@@ -149,6 +150,7 @@ class _Record:
             absent=script.absent,
             ambiguous=script.ambiguous,
             events=facts.events(histories, clock),
+            decoys=_decoys(script),
         )
 
     def _entity(self, index: int, history: facts.History, clock: facts.Clock) -> TrueEntity:
@@ -165,6 +167,7 @@ class _Record:
             in_frame_fractions=tuple(round(float(v), 4) for v in history.in_frame),
             blur_px=tuple(round(smear, 2) for smear in self._blur[index]),
             actions=facts.actions(history, clock),
+            ground_px=tuple(_point(x, y) for x, y in history.base_px.tolist()),
         )
 
     def _history(self, index: int) -> facts.History:
@@ -186,6 +189,19 @@ class _Record:
                 for other in others
             },
         )
+
+
+def _point(x: float, y: float) -> tuple[float, float] | None:
+    return None if isnan(x) else (round(x, 2), round(y, 2))
+
+
+def _decoys(script: Script) -> tuple[Decoy, ...]:
+    looks = [prop.look for scene in script.scenes for prop in scene.props]
+    return tuple(
+        Decoy(noun=look.noun, generalized_noun=look.generalized_noun, attributes=look.attributes)
+        for look in looks
+        if isinstance(look, Character)
+    )
 
 
 def _hidden(one: Seen | None, other: int) -> float:

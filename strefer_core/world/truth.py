@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +73,15 @@ class AmbiguousExpression:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Decoy:
+    """A figure that is part of the place: it looks like somebody, never moves, and is no entity."""
+
+    noun: str
+    generalized_noun: str
+    attributes: tuple[tuple[str, str], ...]  # colour, pattern, size
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrueEntity:
     """One identity over all frames; per-frame tuples have one item per frame of the video."""
 
@@ -88,6 +98,8 @@ class TrueEntity:
     in_frame_fractions: tuple[float, ...]  # area within the borders, hidden or not, over whole area, 0..1
     blur_px: tuple[float, ...]  # length of its smear while the shutter is open; 0 where it is drawn sharp
     actions: tuple[TrueAction, ...]  # in order of start; may overlap
+    # World pixels of where it stands or walks, without hops, limbs and spin; None: not in this scene.
+    ground_px: tuple[tuple[float, float] | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +123,7 @@ class WorldTruth:
     absent: tuple[AbsentEntity, ...]
     ambiguous: tuple[AmbiguousExpression, ...]
     events: tuple[TrueEvent, ...]  # in order of start
+    decoys: tuple[Decoy, ...] = ()  # of all places
 
     @property
     def duration_s(self) -> float:
@@ -155,6 +168,36 @@ def expected_masks(truth: WorldTruth, positions: Sequence[int]) -> dict[str, lis
         entity.entity_id: [_decoded(truth, entity, position) for position in positions]
         for entity in truth.entities
     }
+
+
+def true_camera(truth: WorldTruth, positions: Sequence[int]) -> tuple[dm.Affine | None, ...]:
+    """How the ground moves in the picture from each asked frame to the next; None across a cut.
+
+    Args:
+        truth: of the video.
+        positions: frames in any order; for `data_model.ClipsResult.camera` the sampled ones.
+
+    Returns:
+        One less than there are positions; none for fewer than two.
+
+    Raises:
+        IndexError: a position is outside the video.
+    """
+    count = len(truth.frames_pts_s)
+    if outside := [position for position in positions if not 0 <= position < count]:
+        raise IndexError(f"frame {outside[0]} of a video with {count} frames")
+    shots = np.searchsorted(truth.cuts_s, np.array(truth.frames_pts_s), side="right")
+    return tuple(
+        _ground_motion(truth, a, b) if shots[a] == shots[b] else None for a, b in pairwise(positions)
+    )
+
+
+def _ground_motion(truth: WorldTruth, a: int, b: int) -> dm.Affine:
+    """A world point w is seen at (w - camera_px) * camera_zoom, counted from the picture's corner."""
+    (x, y), (next_x, next_y) = truth.camera_px[a], truth.camera_px[b]
+    zoom = truth.camera_zoom[b]
+    scale = zoom / truth.camera_zoom[a]
+    return scale, 0.0, (x - next_x) * zoom, 0.0, scale, (y - next_y) * zoom
 
 
 def _decoded(truth: WorldTruth, entity: TrueEntity, position: int) -> NDArray[np.bool_]:

@@ -15,7 +15,6 @@ from strefer_core.backends.classical.attributes import (
     colour_shares,
     outlines_of,
 )
-from strefer_core.backends.classical.camera import camera_path, corner_shift_px
 from strefer_core.backends.classical.cutout import mask_in_box
 from strefer_core.backends.classical.looks import Look
 from strefer_core.backends.classical.matching import match_scores, noun_score, wanted
@@ -24,6 +23,8 @@ from strefer_core.backends.classical.people import person_score, shows_skin
 from strefer_core.backends.classical.regions import regions
 from strefer_core.backends.classical.scene import UNKNOWN, analyse
 from strefer_core.backends.classical.words import describe
+from strefer_core.camera import camera_path, corner_shift_px
+from strefer_core.config import EntitiesConfig
 from tests.painted import HEIGHT_PX, WIDTH_PX, Mask, Shape, footage, ground, line, outline, paint
 
 CIRCLE = Shape("circle", "red", line((60, 60), (3, 1)))
@@ -330,7 +331,7 @@ def test_results_are_the_same_every_time() -> None:
     images, _ = paint([CIRCLE, Shape("square", "blue", line((260, 120), (-3, 0)))], 40)
     film = footage(images)
     first, second = (ClassicalPerception() for _ in range(2))
-    assert first.recognize(film, 8) == second.recognize(film, 8)
+    assert first.recognize(film, EntitiesConfig()) == second.recognize(film, EntitiesConfig())
     boxes = [backend.detect(film, [16], ["circle", "square"])[0] for backend in (first, second)]
     assert boxes[0] == boxes[1]
     tracks = [backend.track(film, boxes[0]) for backend in (first, second)]

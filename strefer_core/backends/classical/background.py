@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from strefer_core.backends.classical.camera import CameraPath
+from strefer_core.camera import CameraPath
 
 Plane = NDArray[np.uint8]  # (H, W)
 Planes = NDArray[np.uint8]  # (T, H, W)

@@ -21,6 +21,7 @@ from strefer_core.backends.classical.starts import meet, rivals_of, starts_of
 from strefer_core.backends.classical.tracking import propagate
 from strefer_core.backends.classical.words import describe
 from strefer_core.backends.interfaces import Detection, EntityDescription, Footage, Masks, Track
+from strefer_core.config import EntitiesConfig
 
 _EVIDENCE_FRAMES = 2  # sampled frames before and after one that help to see what it shows
 
@@ -37,11 +38,11 @@ class ClassicalPerception:
         self._last: Frames | None = None
         self._albums: dict[int, tuple[Masks, Album]] = {}
 
-    def recognize(self, footage: Footage, max_entities: int) -> list[EntityDescription]:
+    def recognize(self, footage: Footage, config: EntitiesConfig) -> list[EntityDescription]:
         """Moving things in words, best first; none that cannot be told apart."""
         things = discover(self._frames(footage))
         words = describe([thing.look for thing in things])
-        return [description for description in words if description][:max_entities]
+        return [description for description in words if description][: config.max_entities]
 
     def detect(
         self, footage: Footage, frame_indices: Sequence[int], nouns: Sequence[str]

@@ -22,9 +22,9 @@ from strefer_core.backends.classical.background import (
     find_background,
     pixels,
 )
-from strefer_core.backends.classical.camera import CameraPath, camera_path
 from strefer_core.backends.interfaces import Footage
 from strefer_core.backends.shots import cut_positions
+from strefer_core.camera import CameraPath, camera_path
 
 Plane = NDArray[np.uint8]  # (H, W)
 Planes = NDArray[np.uint8]  # (T, H, W)
