@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+TESTS  := $(VENV)/.installed-tests
 # VIDEOS=folder takes your own videos; KEEP=1 leaves the stack up after the demo.
 VIDEOS ?=
 KEEP   ?=
@@ -18,16 +19,21 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,airflow,local,dev]'
 	touch $@
 
+# Tests and mypy want torch as well, which the demo does without.
+$(TESTS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,airflow,local,models,serving,dev]'
+	touch $@
+
 demo: install
 	$(BIN)/strefer demo $(if $(VIDEOS),--videos '$(VIDEOS)') $(if $(KEEP),--keep)
 
-test: install
+test: $(TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-lint: install
+lint: $(TESTS)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/mypy

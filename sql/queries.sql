@@ -44,6 +44,26 @@ on conflict (video_id, stage, fingerprint) do update set
     compute_s = excluded.compute_s,
     finished_at = coalesce(run.finished_at, excluded.finished_at)
 
+-- name: add_model_calls
+-- A call has one id for ever: written again, it is already there.
+insert into model_calls (
+    call_id, video_id, stage, fingerprint, question, prompt, server, model, sample, outcome, reason, raw_text,
+    elapsed_s, prompt_tokens, completion_tokens, cost
+)
+select
+    c.call_id, c.video_id, c.stage, c.fingerprint, c.question, c.prompt, c.server, c.model, c.sample, c.outcome,
+    c.reason, c.raw_text, c.elapsed_s, c.prompt_tokens, c.completion_tokens, c.cost
+from pg_temp.incoming, jsonb_populate_record(null::model_calls, doc) c
+on conflict (call_id) do nothing
+
+-- name: model_calls
+select
+    call_id, question, prompt, server, model, sample, outcome, reason, raw_text, elapsed_s, prompt_tokens,
+    completion_tokens, cost
+from model_calls
+where video_id = :video_id and stage = :stage and fingerprint = :fingerprint
+order by number
+
 -- name: filter_run
 -- A verdict that came after the stage itself (a near-duplicate); its rows and document stay.
 insert into stage_runs (video_id, stage, fingerprint, status, reason, finished_at)

@@ -31,6 +31,7 @@ with {opener}.lock(*sys.argv[1:]) as is_ours:
 
 class SomeLedger(Ledger, Protocol):
     def set_filtered(self, video_id: str, stage: str, fingerprint: str, reason: str) -> None: ...
+    def calls(self, video_id: str, stage: str, fingerprint: str) -> list[dm.ModelCall]: ...
 
 
 def hold_elsewhere(opener: str) -> subprocess.Popen[str]:
@@ -110,6 +111,29 @@ class LedgerContract:
         assert run is not None
         assert (run.status, run.reason) == ("filtered", "near-duplicate of x")
         assert run.result_key == sample.done("clips").result_key
+
+    def test_calls_are_kept_with_their_run(self, ledger: SomeLedger) -> None:
+        """Of every run, however it ended; written twice, a call is one call."""
+        bad, good = sample.call("bad", "rejected", raw_text=sample.NASTY), sample.call("good")
+        ledger.start(*KEY)
+        ledger.finish(sample.failed("clips", is_retryable=True), None, [bad])
+        ledger.start(*KEY)
+        for _ in range(2):
+            ledger.finish(sample.done("clips"), sample.RESULTS["clips"], [good])
+        ledger.set_filtered(*KEY, "near-duplicate of x")
+        assert ledger.calls(*KEY) == [bad, good]
+        assert ledger.calls(KEY[0], "clips", "f" * 32) == []
+        run = ledger.find(*KEY)
+        assert run is not None
+        assert run.status == "filtered"
+
+    def test_a_call_may_know_next_to_nothing(self, ledger: SomeLedger) -> None:
+        call = sample.call(
+            "cut off", "failed", raw_text=None, prompt_tokens=None, completion_tokens=None, cost=None
+        )
+        ledger.start(*KEY)
+        ledger.finish(sample.failed("clips"), None, [call])
+        assert ledger.calls(*KEY) == [call]
 
     def test_a_lock_has_one_holder_at_a_time(self, ledger: SomeLedger) -> None:
         with ledger.lock(*KEY) as first, ledger.lock(*KEY) as second:

@@ -134,6 +134,8 @@ RESULTS: dict[str, dm.Result] = {
                 start_s=1.25,
                 end_s=2.002,
                 text=None,
+                samples=("It rolls.", None),
+                agreement=0.5,
             ),
         )
     ),
@@ -156,6 +158,26 @@ RESULTS: dict[str, dm.Result] = {
     ),
 }
 """By stage. The masklet of `ent-1` failed a check, so `ins-2`, which points at it, is quarantined."""
+
+
+def call(name: str, outcome: dm.Outcome = "used", **changes: object) -> dm.ModelCall:
+    """A call of a served model; `name` makes its id."""
+    known: dict[str, object] = {
+        "call_id": hashlib.sha256(name.encode()).hexdigest()[:32],
+        "question": "0123456789abcdef",
+        "prompt": "recognize.v1",
+        "server": "vlm",
+        "model": "a-model",
+        "sample": 0,
+        "outcome": outcome,
+        "reason": None if outcome == "used" else "not of the schema",
+        "raw_text": None if outcome == "used" else "I think",
+        "elapsed_s": 1.25,
+        "prompt_tokens": 1000,
+        "completion_tokens": 50,
+        "cost": 0.002,
+    }
+    return dm.ModelCall(**(known | changes))  # type: ignore[arg-type]
 
 
 def done(stage: str, *, video_id: str = VIDEO_ID, fingerprint: str | None = None) -> dm.StageRun:

@@ -11,7 +11,9 @@ select
     coalesce(sum(i.accepted), 0) as accepted,
     coalesce(sum(i.quarantined), 0) as quarantined,
     coalesce(sum(c.compute_s), 0) as compute_s,
-    sum(c.compute_s) / nullif(sum(i.accepted), 0) as compute_s_per_accepted
+    sum(c.compute_s) / nullif(sum(i.accepted), 0) as compute_s_per_accepted,
+    sum(m.cost) as cost,  -- of calls of served models; null: no prices are set
+    sum(m.cost) / nullif(sum(i.accepted), 0) as cost_per_accepted
 from drop_videos d
 left join current_stage_runs v on v.video_id = d.video_id and v.stage = 'videos'
 left join (
@@ -26,4 +28,7 @@ left join (
 left join (
     select video_id, sum(compute_s) as compute_s from stage_runs group by video_id
 ) c on c.video_id = d.video_id
+left join (
+    select video_id, sum(cost) as cost from model_calls group by video_id
+) m on m.video_id = d.video_id
 group by d.drop_id;

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
-from strefer_core.config import Settings, home, settings
+from strefer_core.config import home, settings
 from strefer_core.console import emit, say, table
 from strefer_core.errors import ConfigError
 
@@ -18,19 +19,20 @@ def masked(value: Any) -> Any:
     return value
 
 
+def _rows(prefix: str, section: BaseModel) -> Iterator[list[Any]]:
+    """Variable, value and meaning of each setting."""
+    for name, field in type(section).model_fields.items():
+        value, variable = getattr(section, name), f"{prefix}{name.upper()}"
+        if isinstance(value, BaseModel):
+            yield from _rows(f"{variable}__", value)
+        else:
+            yield [variable, masked(value), field.description or ""]
+
+
 def show(*, as_json: bool) -> None:
     """Every setting, its variable and its value in force."""
     now = settings()
-    rows = [
-        [f"STREFER_{name.upper()}", masked(getattr(now, name)), field.description or ""]
-        for name, field in Settings.model_fields.items()
-        if name != "pipeline"
-    ]
-    rows += [
-        [f"STREFER_PIPELINE__{stage.upper()}__{name.upper()}", value, ""]
-        for stage, section in now.pipeline.model_dump(mode="json").items()
-        for name, value in section.items()
-    ]
+    rows = list(_rows("STREFER_", now))
     stack = home() / "stack.env"
     title = f"Settings ({stack if stack.exists() else 'no embedded stack is up'})"
     emit(

@@ -6,7 +6,7 @@ The queue is `llm` because the neural recogniser is a served model; the classica
 from __future__ import annotations
 
 from strefer_core import data_model as dm
-from strefer_core.backends.interfaces import EntityRecognizer
+from strefer_core.backends.interfaces import EntityRecognizer, Footage
 from strefer_core.footage import load_footage
 from strefer_core.pipeline import Filtered, StageTask
 
@@ -17,9 +17,10 @@ def run(task: StageTask) -> dm.EntitiesResult:
     Raises:
         Filtered: nothing active was found; there is nothing to track or to ask about.
         UnreadableVideo: a frame cannot be decoded.
+        BackendError: a served model gave no usable answer.
     """
     recognizer: EntityRecognizer = task.backend
-    described = recognizer.recognize(load_footage(task.video_path), task.config.max_entities)
+    described = recognizer.recognize(_footage(task), task.config)
     result = dm.EntitiesResult(
         entities=tuple(
             dm.Entity(
@@ -37,3 +38,10 @@ def run(task: StageTask) -> dm.EntitiesResult:
     if not result.entities:
         raise Filtered("no active entity that can be told from others", result)
     return result
+
+
+def _footage(task: StageTask) -> Footage:
+    """Many small frames, to see what moves; for a served model the sampled ones, in the size it is sent."""
+    if task.config.backend == "vlm":
+        return load_footage(task.video_path, fps=0.0, side_px=task.config.recognizer.max_side_px)
+    return load_footage(task.video_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,8 +18,9 @@ from strefer_core.store.files import os_errors, whole_file
 class FolderLedger:
     """One JSON file per computation, `<folder>/<video_id>/<stage>-<fingerprint>.json`.
 
-    Rows of results are not kept: they are in the result documents. Locks are `flock` on a file beside it,
-    so they work between processes and threads of one machine and end with the process.
+    Rows of results are not kept: they are in the result documents; calls of served models are. Locks are
+    `flock` on a file beside it, so they work between processes and threads of one machine and end with the
+    process.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,11 +30,9 @@ class FolderLedger:
         """The state of this very computation, or None. Raises StoreError where its file is damaged."""
         path = self._path(video_id, stage, fingerprint)
         try:
-            return dm.StageRun(**json.loads(path.read_text(encoding="utf-8")))
+            return self._read(path)[0]
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
-            raise StoreError(f"{path} holds no readable state; delete it to compute again") from error
 
     @contextmanager
     def lock(self, video_id: str, stage: str, fingerprint: str) -> Iterator[bool]:
@@ -67,9 +66,16 @@ class FolderLedger:
         self._write(run)
         return attempts
 
-    def finish(self, run: dm.StageRun, result: dm.Result | None) -> None:
-        """Write the state; writing again changes nothing."""
-        self._write(run)
+    def finish(self, run: dm.StageRun, result: dm.Result | None, calls: Sequence[dm.ModelCall] = ()) -> None:
+        """Write the state and the calls that the run made beside those of earlier runs; again: no change."""
+        self._write(run, calls)
+
+    def calls(self, video_id: str, stage: str, fingerprint: str) -> list[dm.ModelCall]:
+        """All calls of served models that the runs of this computation made."""
+        try:
+            return self._read(self._path(video_id, stage, fingerprint))[1]
+        except FileNotFoundError:
+            return []
 
     def set_filtered(self, video_id: str, stage: str, fingerprint: str, reason: str) -> None:
         """Take a video out after its stage had ended, as for near-duplicates; its document stays."""
@@ -78,10 +84,24 @@ class FolderLedger:
         )
         self._write(replace(before, status="filtered", reason=reason, error_class=None, is_retryable=False))
 
-    def _write(self, run: dm.StageRun) -> None:
+    def _read(self, path: Path) -> tuple[dm.StageRun, list[dm.ModelCall]]:
+        """Raises FileNotFoundError where nothing was begun, StoreError where the file is damaged."""
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            calls = [dm.ModelCall(**call) for call in state.pop("calls", ())]
+            return dm.StageRun(**state), calls
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path} holds no readable state; delete it to compute again") from error
+
+    def _write(self, run: dm.StageRun, calls: Sequence[dm.ModelCall] = ()) -> None:
         path = self._path(run.video_id, run.stage, run.fingerprint)
+        earlier = self.calls(run.video_id, run.stage, run.fingerprint)
+        every = {call.call_id: asdict(call) for call in [*earlier, *calls]}
+        state = asdict(run) | ({"calls": list(every.values())} if every else {})
         with os_errors("write", path), whole_file(path) as part:
-            part.write_text(json.dumps(asdict(run), indent=1, ensure_ascii=False), encoding="utf-8")
+            part.write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
 
     def _path(self, video_id: str, stage: str, fingerprint: str) -> Path:
         return self._folder / video_id / f"{stage}-{fingerprint}.json"

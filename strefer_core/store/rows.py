@@ -1,4 +1,4 @@
-"""Results as rows: which table each stage writes, and what a row of it holds.
+"""Results as rows: which table each stage writes, and what a row of it holds; calls of served models, too.
 
 Column names are the fields' names; three differ because SQL reserves the word or has no such type:
 `group_name`, `check_name`, and `fps_numerator` with `fps_denominator`.
@@ -6,7 +6,7 @@ Column names are the fields' names; three differ because SQL reserves the word o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,6 +40,12 @@ def result_rows(run: dm.StageRun, result: dm.Result) -> list[Row]:
             raise ValueError(f"{run.stage} of {run.video_id} holds a row of video {row['video_id']}")
         row["fingerprint"] = run.fingerprint
     return rows
+
+
+def call_rows(run: dm.StageRun, calls: Sequence[dm.ModelCall]) -> list[Row]:
+    """Rows of `model_calls` for the calls that `run` made, in order."""
+    key = {"video_id": run.video_id, "stage": run.stage, "fingerprint": run.fingerprint}
+    return [key | asdict(call) for call in calls]
 
 
 def _videos(result: dm.VideosResult) -> Iterator[Row]:

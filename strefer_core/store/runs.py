@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import Any
@@ -16,7 +16,7 @@ from strefer_core import data_model as dm
 from strefer_core.errors import MismatchError, StoreError, StreferError
 from strefer_core.store.database import Database, copy_in, execute, upsert
 from strefer_core.store.locks import AdvisoryLocks, lock_key
-from strefer_core.store.rows import TABLES, Row, pair_rows, result_rows
+from strefer_core.store.rows import TABLES, Row, call_rows, pair_rows, result_rows
 
 
 class StageRuns(Database):
@@ -59,10 +59,12 @@ class StageRuns(Database):
         attempts: int = self.all("start_run", **key, worker=worker)[0]["attempts"]
         return attempts
 
-    def finish(self, run: dm.StageRun, result: dm.Result | None) -> None:
-        """Write the state and the result's rows, and close all open requests for them, in one transaction.
+    def finish(self, run: dm.StageRun, result: dm.Result | None, calls: Sequence[dm.ModelCall] = ()) -> None:
+        """Write the state, the result's rows and the calls of served models that the run made, and close all
+        open requests for it, in one transaction.
 
-        Writing the same again changes nothing. A result that is None leaves no rows of this fingerprint.
+        Writing the same again changes nothing. A result that is None leaves no rows of this fingerprint;
+        calls of earlier runs stay, for they were paid.
 
         Raises:
             MismatchError: the result speaks of another video.
@@ -73,18 +75,26 @@ class StageRuns(Database):
         nothing else would ever settle it.
         """
         try:
-            self._write(run, [] if result is None else _rows(run, result))
+            self._write(run, [] if result is None else _rows(run, result), calls)
         except StoreError:
             raise
         except StreferError as error:
-            self._write(_refused(run, error), [])
+            self._write(_refused(run, error), [], calls)
             raise
 
-    def _write(self, run: dm.StageRun, rows: list[Row]) -> None:
+    def calls(self, video_id: str, stage: str, fingerprint: str) -> list[dm.ModelCall]:
+        """All calls of served models that the runs of this computation made, in the order of their end."""
+        rows = self.all("model_calls", video_id=video_id, stage=stage, fingerprint=fingerprint)
+        return [dm.ModelCall(**row) for row in rows]
+
+    def _write(self, run: dm.StageRun, rows: list[Row], calls: Sequence[dm.ModelCall]) -> None:
         with self.transaction() as connection:
             execute(connection, "finish_run", **asdict(run))
             if run.stage in TABLES:
                 _replace_rows(connection, run, rows)
+            if calls:
+                copy_in(connection, call_rows(run, calls))
+                execute(connection, "add_model_calls")
             execute(connection, "close_requests", **_key(run))
 
     def set_filtered(self, video_id: str, stage: str, fingerprint: str, reason: str) -> None:

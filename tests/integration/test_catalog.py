@@ -25,6 +25,7 @@ TABLES = (
     "transcript_segments",
     "instructions",
     "flags",
+    "model_calls",
 )
 
 
@@ -64,7 +65,7 @@ def test_every_stage_writes_its_rows(catalog: Catalog, pg_url: str) -> None:
     counts = {table: len(found) for table, found in contents(pg_url).items()}
     assert counts == {
         "stage_runs": 7, "videos": 1, "clips": 2, "entities": 2, "masklets": 2, "transcript_segments": 2,
-        "instructions": 3, "flags": 4,
+        "instructions": 3, "flags": 4, "model_calls": 0,
     }  # fmt: skip
 
 
@@ -109,7 +110,10 @@ def test_every_stage_writes_its_rows(catalog: Catalog, pg_url: str) -> None:
             "select text, actions->0->>'direction' from transcript_segments where segment_id = 'seg-0'",
             (sample.NASTY, "left"),
         ),
-        ("select text, actions from transcript_segments where segment_id = 'seg-1'", (None, [])),
+        (
+            "select text, actions, samples, agreement from transcript_segments where segment_id = 'seg-1'",
+            (None, [], ["It rolls.", None], 0.5),
+        ),
         (
             "select group_name, turns, region_entity_ids, source_ids from instructions "
             "where instruction_id = 'ins-1'",

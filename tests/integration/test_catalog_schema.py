@@ -21,8 +21,8 @@ pytest_plugins = ["tests.integration.catalog_fixtures"]
 
 TABLES = {
     "alembic_version", "clips", "dataset_videos", "datasets", "drop_objects", "drops", "entities", "flags",
-    "instructions", "masklets", "probe_figures", "probes", "requests", "stage_runs", "transcript_segments",
-    "videos",
+    "instructions", "masklets", "model_calls", "probe_figures", "probes", "requests", "stage_runs",
+    "transcript_segments", "videos",
 }  # fmt: skip
 VIEWS = {
     "current_stage_runs", "drop_funnel", "drop_progress", "drop_videos", "dropped_videos", "failures",

@@ -370,6 +370,25 @@ def test_the_funnel_and_the_cost(catalog: Catalog, pg_url: str) -> None:
     ]
 
 
+def test_calls_of_served_models_are_counted_and_priced_once(catalog: Catalog, pg_url: str) -> None:
+    """By hand: three calls of 1000 + 50 tokens at 0.002, one that never came; two runs of one stage."""
+    deliver(catalog, "monday", {"a.mp4": sample.VIDEO_ID})
+    annotate(catalog)
+    entities, silent = sample.done("entities"), sample.call("d", "failed", prompt_tokens=None, cost=None)
+    calls = [sample.call("a", "rejected"), sample.call("b"), replace(silent, completion_tokens=None)]
+    catalog.finish(entities, sample.RESULTS["entities"], calls)
+    catalog.finish(replace(entities, fingerprint=PRINT), None, [sample.call("c", "used_in_part")])
+    counted = "runs, compute_s, model_calls, rejected_calls, failed_calls, prompt_tokens, completion_tokens"
+    assert rows(pg_url, f"select {counted} from stage_cost where stage = 'entities'") == [
+        (2, 3.0, 4, 1, 1, 3000, 150)
+    ]
+    assert rows(pg_url, "select stage from stage_cost where cost is not null") == [("entities",)]
+    (cost,) = rows(pg_url, "select cost from stage_cost where stage = 'entities'")[0]
+    assert cost == pytest.approx(0.006)
+    (funnel,) = rows(pg_url, "select cost, cost_per_accepted from drop_funnel")
+    assert funnel == pytest.approx((0.006, 0.003))
+
+
 def test_a_video_is_described(catalog: Catalog) -> None:
     deliver(catalog, "monday", {"a.mp4": sample.VIDEO_ID})
     annotate(catalog)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from strefer_core.config import Settings
 from strefer_core.pipeline import STAGES
@@ -136,8 +138,18 @@ def test_a_dependency_on_health_has_a_health_check() -> None:
                 assert "healthcheck" in SERVICES[other]
 
 
+def variables(prefix: str, section: BaseModel) -> Iterator[str]:
+    """Names of all settings, nested ones too."""
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from variables(f"{prefix}{name.upper()}__", value)
+        else:
+            yield f"{prefix}{name.upper()}"
+
+
 def test_every_strefer_variable_is_one_that_the_settings_read() -> None:
-    known = {f"STREFER_{name.upper()}" for name in Settings.model_fields}
+    known = set(variables("STREFER_", Settings()))
     used = {n for s in SERVICES.values() for n in s.get("environment", {}) if n.startswith("STREFER_")}
     assert used <= known
     assert {"STREFER_DATABASE_URL", "STREFER_BROKER_URL", "STREFER_OBJECTS_URL"} <= used
@@ -145,11 +157,34 @@ def test_every_strefer_variable_is_one_that_the_settings_read() -> None:
 
 def test_settings_load_from_the_variables_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SERVICES["worker-cpu"]["environment"].items():
-        monkeypatch.setenv(name, re.sub(r"\$\{[^}]*\}", "filled-in", value))
+        with_defaults = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+        monkeypatch.setenv(name, re.sub(r"\$\{[^}]*\}", "filled-in", with_defaults))
     settings = Settings()
     assert settings.objects_url == "s3://strefer"
     assert settings.database_url.get_secret_value().startswith("postgresql+psycopg2://")
     assert settings.broker_url.get_secret_value().startswith("redis://")
+    assert (settings.vlm.base_url, settings.vlm.api_key) == ("http://vllm:8000/v1", None)
+    local = settings.pipeline
+    assert (local.entities.backend, local.transcript.backend, local.instructions.backend) == (
+        "classical",
+        "rules",
+        "rules",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "backend"), [("ENTITIES", "vlm"), ("TRANSCRIPT", "vlm"), ("INSTRUCTIONS", "llm")]
+)
+def test_one_variable_switches_a_stage_to_the_served_model(
+    monkeypatch: pytest.MonkeyPatch, variable: str, backend: str
+) -> None:
+    environment: dict[str, str] = SERVICES["airflow-scheduler"]["environment"]
+    assert environment[f"STREFER_PIPELINE__{variable}__BACKEND"].startswith(f"${{{variable}_BACKEND:-")
+    for name, value in environment.items():
+        if name.startswith("STREFER_PIPELINE__"):
+            monkeypatch.setenv(name, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value))
+    monkeypatch.setenv(f"STREFER_PIPELINE__{variable}__BACKEND", backend)
+    assert getattr(Settings().pipeline, variable.lower()).backend == backend
 
 
 def test_every_airflow_variable_is_an_option_that_this_airflow_knows() -> None:
@@ -208,6 +243,6 @@ def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:
     example = (ROOT / "infra" / "example.env").read_text()
     for name, value in re.findall(r"(\w*(?:PASSWORD|SECRET|ACCESS_KEY|FERNET_KEY)\w*): (\S+)", text):
         assert value.startswith(("${", "/run/secrets/")), name
-    explained = set(re.findall(r"^(\w+)=", example, re.M)) | {"STREFER_VERSION", "VLLM_MODEL", "VLLM_API_KEY"}
+    explained = set(re.findall(r"^(\w+)=", example, re.M)) | {"STREFER_VERSION"}
     assert set(re.findall(r"\$\{(\w+)", text)) <= explained
     assert re.findall(r"^\w+=(.+)$", example, re.M) == []

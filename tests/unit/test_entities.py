@@ -25,7 +25,8 @@ REAL = Path(__file__).parents[2] / "../shared/data"
 
 def expressions(shapes: list[Shape], frame_count: int = 45, max_entities: int = 8) -> set[str]:
     images, _ = paint(shapes, frame_count)
-    return {one.expression for one in ClassicalPerception().recognize(footage(images), max_entities)}
+    config = EntitiesConfig(max_entities=max_entities)
+    return {one.expression for one in ClassicalPerception().recognize(footage(images), config)}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_the_best_come_first_up_to_the_limit() -> None:
 def test_a_panning_camera_moves_nothing() -> None:
     wide = ground(seed=5, width_px=WIDTH_PX + 120)
     images, _ = paint([CIRCLE], 45, ground_at=lambda t: wide[:, 2 * t : 2 * t + WIDTH_PX])
-    found = ClassicalPerception().recognize(footage(images), 8)
+    found = ClassicalPerception().recognize(footage(images), EntitiesConfig())
     assert [one.expression for one in found] == ["the red circle"]
 
 
@@ -86,7 +87,7 @@ def test_where_nothing_moves_there_is_no_entity(kind: str, frame_count: int) -> 
         "noise": rng.integers(0, 256, shape, dtype=np.uint8),
         "still": still,
     }[kind]
-    assert ClassicalPerception().recognize(footage(images), 8) == []
+    assert ClassicalPerception().recognize(footage(images), EntitiesConfig()) == []
 
 
 def task(path: Path, **config: int) -> StageTask:
