@@ -44,6 +44,7 @@ class Sample:
     clips: tuple[dm.Clip, ...]
     entities: tuple[dm.Entity, ...]
     masklets: tuple[dm.Masklet, ...]
+    camera: tuple[dm.Affine | None, ...] = ()  # empty: nobody measured it
 
     def entity_id(self, noun: str) -> str:
         return next(e.entity_id for e in self.entities if e.noun == noun)
@@ -58,6 +59,7 @@ def sample(
     times_s: Sequence[float] = TIMES_S,
     duration_s: float = DURATION_S,
     digit: str = "a",
+    camera: Sequence[dm.Affine | None] = (),
 ) -> Sample:
     """Draw a video. `cuts_s` are the inner borders of its clips; `digit` makes its id."""
     video_id = digit * 16
@@ -68,7 +70,7 @@ def sample(
     )
     entities = tuple(_entity(actor, i, video_id) for i, actor in enumerate(actors))
     masklets = tuple(_masklet(actor, i, video_id, tuple(times_s)) for i, actor in enumerate(actors))
-    return Sample(_video(video_id, duration_s), clips, entities, masklets)
+    return Sample(_video(video_id, duration_s), clips, entities, masklets, tuple(camera))
 
 
 def _video(video_id: str, duration_s: float) -> dm.Video:
@@ -220,7 +222,7 @@ def task(
         backend=backend,
         inputs={
             "videos": dm.VideosResult(video=given.video),
-            "clips": dm.ClipsResult(clips=given.clips),
+            "clips": dm.ClipsResult(clips=given.clips, camera=given.camera),
             "entities": dm.EntitiesResult(entities=given.entities),
             "masklets": dm.MaskletsResult(masklets=given.masklets),
             **inputs,

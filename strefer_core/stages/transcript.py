@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from strefer_core import data_model as dm
+from strefer_core.backends.interfaces import Observed, Told
 from strefer_core.errors import BackendError
 from strefer_core.pipeline import StageTask
 
 ACTION_KINDS = (
-    "move",  # `direction` in the picture
+    "move",  # over the ground; `direction` as the picture shows it
     "stand",  # stays in place
     "enter",  # over the picture's edge; `direction` is the side that it comes from
     "leave",  # over the picture's edge; `direction` is the side that it goes to
@@ -27,34 +28,70 @@ ACTION_KINDS = (
     "grow",  # gets larger in the picture
     "shrink",
 )
-"""What `Action.kind` can be. Motion is motion in the picture, see `backends.rules.actions` for its limits."""
+"""What `Action.kind` can be; `strefer_core.claims` says what each means."""
 
 
 def run(task: StageTask) -> dm.TranscriptResult:
     """Transcribe every clip. Raises BackendError where an answer does not fit what was asked."""
-    clips, entities, masklets = _inputs(task)
-    segments: list[dm.TranscriptSegment] = []
-    for clip in clips:
-        told = task.backend.transcribe(task.video, clip, entities, masklets)
-        if len(told) != len(masklets):
-            raise BackendError(
-                f"transcript of {clip.clip_id}: {len(told)} answers for {len(masklets)} masklets"
-            )
-        for masklet, (text, actions) in zip(masklets, told, strict=True):
-            check_actions(clip, actions)
-            segments.append(
-                dm.TranscriptSegment(
-                    segment_id=task.new_id("seg", len(segments)),
-                    video_id=task.video_id,
-                    clip_id=clip.clip_id,
-                    entity_id=masklet.entity_id,
-                    start_s=clip.start_s,
-                    end_s=clip.end_s,
-                    text=text,
-                    actions=tuple(actions),
-                )
-            )
+    seen = observed(task)
+    answers = task.backend.transcribe(seen, task.config)
+    check_answers(seen, answers)
+    told = [
+        (clip, masklet, answer)
+        for clip, in_clip in zip(seen.clips, answers, strict=True)
+        for masklet, answer in zip(seen.masklets, in_clip, strict=True)
+    ]
+    segments = (_segment(task, index, *item) for index, item in enumerate(told))
     return dm.TranscriptResult(segments=tuple(segments))
+
+
+def observed(task: StageTask) -> Observed:
+    """What earlier stages know of the video, gathered for a backend."""
+    videos, clips, entities, masklets = (
+        task.inputs[name] for name in ("videos", "clips", "entities", "masklets")
+    )
+    assert isinstance(videos, dm.VideosResult)
+    assert isinstance(clips, dm.ClipsResult)
+    assert isinstance(entities, dm.EntitiesResult)
+    assert isinstance(masklets, dm.MaskletsResult)
+    return Observed(
+        video=videos.video,
+        video_path=task.video_path,
+        clips=clips.clips,
+        camera=clips.camera,
+        entities=entities.entities,
+        masklets=masklets.masklets,
+    )
+
+
+def _segment(
+    task: StageTask, index: int, clip: dm.Clip, masklet: dm.Masklet, told: Told
+) -> dm.TranscriptSegment:
+    return dm.TranscriptSegment(
+        segment_id=task.new_id("seg", index),
+        video_id=task.video_id,
+        clip_id=clip.clip_id,
+        entity_id=masklet.entity_id,
+        start_s=clip.start_s,
+        end_s=clip.end_s,
+        text=told.text,
+        actions=tuple(told.actions),
+        samples=tuple(told.samples),
+        agreement=told.agreement,
+    )
+
+
+def check_answers(seen: Observed, answers: Sequence[Sequence[Told]]) -> None:
+    """Raises BackendError unless there is one sound answer per clip and masklet."""
+    if len(answers) != len(seen.clips):
+        raise BackendError(f"transcript: answers for {len(answers)} clips where {len(seen.clips)} were asked")
+    for clip, in_clip in zip(seen.clips, answers, strict=True):
+        if len(in_clip) != len(seen.masklets):
+            raise BackendError(
+                f"transcript of {clip.clip_id}: {len(in_clip)} answers for {len(seen.masklets)} masklets"
+            )
+        for told in in_clip:
+            check_actions(clip, told.actions)
 
 
 def check_actions(clip: dm.Clip, actions: Sequence[dm.Action]) -> None:
@@ -67,13 +104,3 @@ def check_actions(clip: dm.Clip, actions: Sequence[dm.Action]) -> None:
                 f"transcript of {clip.clip_id}: {action.kind} over [{action.start_s}, {action.end_s}) "
                 f"is not inside [{clip.start_s}, {clip.end_s})"
             )
-
-
-def _inputs(
-    task: StageTask,
-) -> tuple[tuple[dm.Clip, ...], tuple[dm.Entity, ...], tuple[dm.Masklet, ...]]:
-    clips, entities, masklets = (task.inputs[name] for name in ("clips", "entities", "masklets"))
-    assert isinstance(clips, dm.ClipsResult)
-    assert isinstance(entities, dm.EntitiesResult)
-    assert isinstance(masklets, dm.MaskletsResult)
-    return clips.clips, entities.entities, masklets.masklets

@@ -1,8 +1,9 @@
-"""Actions between two things: approach, move away, follow, pass in front of."""
+"""Actions between two things, measured over the ground: approach, move away, follow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,122 +15,113 @@ NEARER_RATIO = 0.7  # the distance must shrink to this share (or grow to its inv
 NEARER_WIDTHS = 0.08  # ... and by this many picture widths
 NEAR_BODIES = 0.7  # an approach ends (a way off begins) within this share of both things' lengths
 FOLLOW_STEPS = 3
-COVERED_SHARE = 0.5  # of the hidden thing's box
-HIDDEN_AREA_SHARE = 0.6  # area of what is left of the hidden thing, by its usual area
-FRONT_AREA_SHARE = 0.7  # the thing in front keeps at least this share of its usual area
+FOLLOW_WIDTHS = 0.04  # both go at least this far, in picture widths
+FOLLOW_COSINE = 0.75  # between the two ways, and between the way and the line to the one ahead
+NEARING_SHARE = 0.8  # of the time the distance does change that way
 
 
-def approaches(index: int, trails: Sequence[geo.Trail], moves: Sequence[dm.Action]) -> list[dm.Action]:
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """Two things on the frames on which both are known to be somewhere, within one move."""
+
+    times_s: geo.Floats  # (k,), k >= 2
+    own: geo.Floats  # (k, 2) middles over the ground
+    other: geo.Floats  # (k, 2)
+
+    @property
+    def distance(self) -> geo.Floats:
+        """(k,)"""
+        away: geo.Floats = np.linalg.norm(self.other - self.own, axis=1)
+        return away
+
+    def part(self, first: int, last: int) -> Course:
+        """From frame `first` to frame `last`, both included."""
+        frames = slice(first, last + 1)
+        return Course(times_s=self.times_s[frames], own=self.own[frames], other=self.other[frames])
+
+    def reversed(self) -> Course:
+        """As if time ran backwards: what moves away approaches."""
+        return Course(times_s=self.times_s[::-1], own=self.own[::-1], other=self.other[::-1])
+
+
+def _courses(own: geo.Trail, other: geo.Trail, start_s: float, end_s: float) -> list[Course]:
+    """Parts of the time from `start_s` to `end_s` over which both can be followed without a break."""
+    during = np.flatnonzero((own.times_s >= start_s) & (own.times_s <= end_s))
+    parts = [np.intersect1d(frames, during) for frames in geo.followed(own, other)]
+    return [
+        Course(times_s=own.times_s[part], own=own.middles[part], other=other.middles[part])
+        for part in parts
+        if len(part) > 1
+    ]
+
+
+def _told(kind: str, course: Course, other: geo.Trail) -> dm.Action:
+    start_s, end_s = float(course.times_s[0]), float(course.times_s[-1])
+    return dm.Action(kind=kind, start_s=start_s, end_s=end_s, other_entity_id=other.entity_id)
+
+
+def approaches(index: int, trails: Sequence[geo.Trail], motions: Sequence[dm.Action]) -> list[dm.Action]:
     """Towards the nearest thing in the way, and away from the nearest one behind, per move."""
     found: list[dm.Action] = []
-    for move in moves:
-        if move.kind != "move":
-            continue
-        first, last = _frames(trails[index], move)
-        towards, away = [], []
-        for other, trail in enumerate(trails):
-            if other == index or not (trail.visible[first] and trail.visible[last]):
-                continue
-            before, after, heading = _course(trails[index], trail, first, last)
-            least = NEARER_WIDTHS * trail.size_px[0]
-            near = NEAR_BODIES * (trails[index].body_px + trail.body_px)
-            if min(before, after) > near:
-                continue  # it may only happen to lie that way
-            if heading >= HEADING and after <= NEARER_RATIO * before and before - after >= least:
-                towards.append((after, trail.entity_id))
-            if heading <= -HEADING and before <= NEARER_RATIO * after and after - before >= least:
-                away.append((before, trail.entity_id))
-        for kind, candidates in (("approach", towards), ("move_away", away)):
-            if candidates:
-                found.append(_with(kind, move, min(candidates)[1]))
+    for move in (action for action in motions if action.kind == "move"):
+        candidates: dict[str, list[tuple[float, dm.Action]]] = {"approach": [], "move_away": []}
+        for other in (trail for trail in trails if trail is not trails[index]):
+            near_px = NEAR_BODIES * (trails[index].body_px + other.body_px)
+            for course in _courses(trails[index], other, move.start_s, move.end_s):
+                for kind, part in _nearings(course, near_px, NEARER_WIDTHS * other.size_px[0]):
+                    candidates[kind].append((float(part.distance.min()), _told(kind, part, other)))
+        found += [min(near, key=lambda item: item[0])[1] for near in candidates.values() if near]
     return found
 
 
-def _with(kind: str, move: dm.Action, other_id: str) -> dm.Action:
-    return dm.Action(kind=kind, start_s=move.start_s, end_s=move.end_s, other_entity_id=other_id)
+def _nearings(course: Course, near_px: float, least_px: float) -> list[tuple[str, Course]]:
+    """The parts before and after the two are nearest, where the way leads up to the other or from it."""
+    if course.distance.min() > near_px:
+        return []  # it may only happen to lie that way
+    nearest, last = int(course.distance.argmin()), len(course.times_s) - 1
+    towards = _leading_up(course.part(0, nearest), least_px)
+    away = _leading_up(course.part(nearest, last).reversed(), least_px)
+    found = [("approach", towards)] if towards else []
+    return found + ([("move_away", away.reversed())] if away else [])
 
 
-def _frames(trail: geo.Trail, action: dm.Action) -> tuple[int, int]:
-    first, last = np.searchsorted(trail.times_s, [action.start_s, action.end_s])
-    return int(first), int(last)
-
-
-def _course(own: geo.Trail, other: geo.Trail, first: int, last: int) -> tuple[float, float, float]:
-    """Distance before and after, and the cosine between the own way and the line to the other."""
-    way = own.centers[last] - own.centers[first]
-    line = other.centers[first] - own.centers[first]
-    before, after = np.linalg.norm(line), np.linalg.norm(other.centers[last] - own.centers[last])
-    scale = float(np.linalg.norm(way) * before)
-    return float(before), float(after), float(way @ line) / scale if scale else 0.0
+def _leading_up(course: Course, least_px: float) -> Course | None:
+    """The part from where they are furthest, if its way heads for the other and brings them much nearer."""
+    part = course.part(int(course.distance.argmax()), len(course.times_s) - 1)
+    far, near = float(part.distance[0]), float(part.distance[-1])
+    way, line = part.own[-1] - part.own[0], part.other[0] - part.own[0]
+    heads = float(way @ line) >= HEADING * float(np.linalg.norm(way)) * far
+    lasts = np.abs(np.diff(part.times_s))
+    nearing_s = float(lasts[np.diff(part.distance) < 0].sum())
+    is_clear = near <= NEARER_RATIO * far and far - near >= least_px
+    return part if heads and is_clear and nearing_s >= NEARING_SHARE * lasts.sum() else None
 
 
 def followings(
     index: int, trails: Sequence[geo.Trail], motions: Sequence[Sequence[dm.Action]]
 ) -> list[dm.Action]:
-    """Moving behind another thing, in the same direction and lane, at a distance that does not change."""
-    found: list[dm.Action] = []
-    for move in motions[index]:
-        for other, trail in enumerate(trails):
-            for lead in motions[other]:
-                if other == index or move.kind != "move" or move.kind != lead.kind:
-                    continue
-                start_s, end_s = max(move.start_s, lead.start_s), min(move.end_s, lead.end_s)
-                if move.direction == lead.direction and start_s < end_s:
-                    both = dm.Action(kind="move", start_s=start_s, end_s=end_s, direction=move.direction)
-                    if _is_behind(trails[index], trail, both):
-                        found.append(_with("follow", both, trail.entity_id))
-    return found
-
-
-def _is_behind(own: geo.Trail, lead: geo.Trail, move: dm.Action) -> bool:
-    first, last = _frames(own, move)
-    if last - first < FOLLOW_STEPS:
-        return False
-    axis, sign = geo.AXES[str(move.direction)]
-    gap = lead.centers[first : last + 1] - own.centers[first : last + 1]
-    ahead, aside = sign * gap[:, axis], np.abs(gap[:, 1 - axis])
-    body = (own.body_px + lead.body_px) / 2
-    if np.isnan(ahead).any() or ahead.min() < 0.5 * body or aside.max() > body:
-        return False
-    return bool(ahead[-1] <= 1.5 * ahead[0] and ahead[-1] >= 0.6 * ahead[0])
-
-
-def occlusions(index: int, trails: Sequence[geo.Trail]) -> list[dm.Action]:
-    """Passing in front of another thing: it covers the other's place while the other's mask shrinks."""
+    """Moving behind another thing, in the same direction and lane, at a distance that hardly changes."""
     own = trails[index]
-    found: list[dm.Action] = []
-    for other, trail in enumerate(trails):
-        if other == index or not own.visible.any() or not trail.visible.any():
-            continue
-        hidden = [_hides(own, trail, frame) for frame in range(len(own.times_s))]
-        for is_hidden, first, last in geo.runs(hidden):
-            if is_hidden and last < len(own.times_s):
-                start_s, end_s = float(own.times_s[first]), float(own.times_s[last])
-                found.append(
-                    dm.Action(kind="occlude", start_s=start_s, end_s=end_s, other_entity_id=trail.entity_id)
-                )
-    return found
+    return [
+        _told("follow", course, other)
+        for other, leads in zip(trails, motions, strict=True)
+        for move in motions[index]
+        for lead in leads
+        if other is not own and move.kind == lead.kind == "move" and move.direction == lead.direction
+        for course in _courses(own, other, max(move.start_s, lead.start_s), min(move.end_s, lead.end_s))
+        if _is_behind(course, (own.body_px + other.body_px) / 2, FOLLOW_WIDTHS * own.size_px[0])
+    ]
 
 
-def _hides(front: geo.Trail, back: geo.Trail, frame: int) -> bool:
-    earlier = np.flatnonzero(back.visible[:frame] & (back.areas_px[:frame] >= _usual(back) * 0.8))
-    if not len(earlier) or not front.visible[frame]:
-        return False  # never seen whole before: its place is not known
-    place = back.boxes[earlier[-1]]
-    if front.areas_px[frame] < FRONT_AREA_SHARE * _usual(front):
+def _is_behind(course: Course, body_px: float, least_px: float) -> bool:
+    if len(course.times_s) <= FOLLOW_STEPS:
         return False
-    if back.at_edge[earlier[-1]].any() or (back.visible[frame] and back.at_edge[frame].any()):
-        return False  # it may just be leaving
-    shrunk = back.areas_px[frame] <= HIDDEN_AREA_SHARE * _usual(back)
-    return bool(shrunk and _covered(front.boxes[frame], place) >= COVERED_SHARE)
-
-
-def _usual(trail: geo.Trail) -> float:
-    return float(np.median(trail.areas_px[trail.visible]))
-
-
-def _covered(cover: geo.Floats, place: geo.Floats) -> float:
-    """Share of the box `place` inside the box `cover`."""
-    low, high = np.maximum(cover[:, 0], place[:, 0]), np.minimum(cover[:, 1], place[:, 1])
-    whole = float((place[:, 1] - place[:, 0]).prod())
-    return float(np.clip(high - low, 0, None).prod()) / whole if whole else 0.0
+    own_way, other_way = course.own[-1] - course.own[0], course.other[-1] - course.other[0]
+    length, other_length = float(np.linalg.norm(own_way)), float(np.linalg.norm(other_way))
+    if min(length, other_length) < least_px or own_way @ other_way < FOLLOW_COSINE * length * other_length:
+        return False
+    gap, heading = course.other - course.own, own_way / max(length, 1e-9)
+    ahead, aside = gap @ heading, np.abs(gap @ np.array([-heading[1], heading[0]]))
+    if ahead.min() < 0.5 * body_px or aside.max() > body_px:
+        return False
+    return bool(0.6 * ahead[0] <= ahead[-1] <= 1.5 * ahead[0])
