@@ -16,8 +16,8 @@ from typing import Literal
 from strefer_core import data_model as dm
 from strefer_core.config import QualityConfig
 from strefer_core.pipeline import StageTask
-from strefer_core.stages.instructions import question_key
-from strefer_core.stages.leaks import leaks, words
+from strefer_core.stages.choosing import question_key
+from strefer_core.stages.leaks import pairs, turn_leaks, words
 from strefer_core.stages.task_table import task_row
 
 Kind = Literal["entity", "masklet", "transcript_segment", "instruction"]
@@ -195,23 +195,17 @@ def _segment_flags(segment: dm.TranscriptSegment, given: Findings) -> Iterator[d
 def _instruction_flags(given: Findings) -> Iterator[dm.Flag]:
     asked: Counter[tuple[object, ...]] = Counter()
     for item in given.instructions:
-        regions = [given.entities[e] for e in item.region_entity_ids if e in given.entities]
-        given_away = {word for q, a in _pairs(item) for word in leaks(q, a, regions)}
-        shortest = min((len(words(answer)) for _, answer in _pairs(item)), default=0)
-        is_timed = any("<start_time>" in answer for _, answer in _pairs(item))
+        answers = [answer.text for _, answer in pairs(item)]
+        shortest = min((len(words(answer)) for answer in answers), default=0)
+        is_timed = any("<start_time>" in answer for answer in answers)
         for name, value, threshold in (
-            ("leak", len(given_away), 0),
+            ("leak", len(turn_leaks(item, given.entities)), 0),
             ("format", len(format_faults(item, given)), 0),
             ("answer_words", max(shortest, is_timed), 1),
             ("duplicate", asked[question_key(item)], 0),
         ):
             yield CHECKS[name].flag(name, item.instruction_id, value, threshold)
         asked[question_key(item)] += 1
-
-
-def _pairs(item: dm.Instruction) -> list[tuple[str, str]]:
-    texts = [turn.text for turn in item.turns]
-    return list(zip(texts[::2], texts[1::2], strict=False))
 
 
 def format_faults(item: dm.Instruction, given: Findings) -> list[str]:
@@ -232,10 +226,8 @@ def format_faults(item: dm.Instruction, given: Findings) -> list[str]:
         "no such task type": row is None,
     }
     if row is not None:
-        asked = item.turns[0].text if item.turns else ""
-        faults["mask against the task table"] = row.mask != "any" and ("<region>" in asked) != (
-            row.mask == "yes"
-        )
+        points = {"<region>" in turn.text for turn in item.turns if turn.role == "human"}
+        faults["mask against the task table"] = row.mask != "any" and points != {row.mask == "yes"}
         faults["time against the task table"] = row.time != "any" and (item.start_s is not None) != (
             row.time == "yes"
         )

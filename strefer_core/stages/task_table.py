@@ -35,3 +35,16 @@ def task_row(group: str, task_type: str) -> TaskRow | None:
     """The row of a group and task type, None where there is none."""
     rows = (row for row in task_rows() if (row.group, row.task_type) == (group, task_type))
     return next(rows, None)
+
+
+@cache
+def row_of_type(task_type: str) -> TaskRow:
+    """The first row of a task type.
+
+    Raises:
+        KeyError: the table has no such type.
+    """
+    for row in task_rows():
+        if row.task_type == task_type:
+            return row
+    raise KeyError(f"task_types.json has no task type {task_type!r}")

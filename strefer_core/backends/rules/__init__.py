@@ -1,7 +1,9 @@
 """Language without a model: facts from tracks, sentences from templates. Same input, same words.
 
-`geometry` measures trails, `actions` turns them into facts, `grammar` puts facts into words; the
-transcriber and the instruction writer put these together.
+The transcriber: `geometry` measures trails over the `ground`, `actions` turns them into facts, `clauses`
+tells these. The writer: `facts` and `scene` hold what is known, `occasions` when one could say that something
+goes on, `denials` what surely does not; the modules named `..._tasks` ask, `asking` finds the words. `grammar`
+serves both.
 """
 
 from strefer_core.backends.rules.transcriber import RulesTranscriber

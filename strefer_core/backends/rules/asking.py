@@ -1,4 +1,8 @@
-"""From a fact and a template to an instruction: choice of words, regions in order, times, sources."""
+"""From facts and templates to instructions: choice of words, regions in order, times, sources.
+
+Pairs of one set are asked in the very same words: one template, one way to say what is done, one way to
+point. Only regions, times and, where nothing else can differ, names tell them apart.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,24 @@ import json
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from itertools import count
+from typing import Any, Literal
 
 from strefer_core import data_model as dm
 from strefer_core.backends.rules import grammar
-from strefer_core.backends.rules.facts import Thing, Window
+from strefer_core.backends.rules.facts import Window
 from strefer_core.backends.rules.grammar import Voice, capital
 from strefer_core.backends.rules.scene import Scene
 from strefer_core.stages.task_table import TaskRow
 
 _REGION = re.compile(r"<region:([^>]+)>")
+_MARKERS = ("the {}", "the {}", "{}")  # ways to write a region, by how often they are used
+_VARIANTS = 12  # counted round over the ways to say an action: a multiple of 2, 3 and 4
+
+Pointing = Literal["name", "region", "pronoun", "general"]
 
 
 @cache
@@ -30,27 +39,53 @@ def templates(task_type: str) -> dict[str, Any]:
 
 
 @cache
+def questions(task_type: str, form: str) -> tuple[str, ...]:
+    """The questions of a form; some are those of another form, named as "task_type.form"."""
+    listed = templates(task_type)[form]["questions"]
+    return questions(*listed.split(".")) if isinstance(listed, str) else tuple(listed)
+
+
+@cache
 def leads() -> tuple[str, ...]:
+    """Sentences that point at a region before the question itself."""
     folder = files("strefer_core.stages") / "templates"
     return tuple(json.loads((folder / "leads.json").read_text("utf-8"))["leads"])
 
 
-def region(thing: Thing) -> str:
+def region(entity_id: str) -> str:
     """A marker that becomes `<region>` and an entity id of the instruction."""
-    return f"the <region:{thing.id}>"
+    return f"<region:{entity_id}>"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Words:
-    """What one question is filled with.
+class Case:
+    """What one pair is about, before it has words.
 
     `actions` gives fields per key `k`: `{k}` (base form), `{k_ing}`, `{k_Ing}` and, agreeing with a voice,
-    `{s_k}`, `{n_k}`, `{p_k}`; `texts` are fields as they are.
+    `{s_k}`, `{n_k}`, `{p_k}`; `texts` are fields as they are, `{Key}` with a capital.
     """
 
-    thing: Thing
-    actions: Mapping[str, dm.Action]
-    texts: Mapping[str, str]
+    form: str  # of the task type
+    entity: dm.Entity  # whom it is about
+    actions: Mapping[str, dm.Action] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    answers: str = "answers"  # which of the form's lists of answers holds
+    window: Window | None = None  # of `<start_time>` and `<end_time>`
+    sources: Sequence[str] = ()  # ids that the facts came from, besides the entity's own
+    is_negative: bool = False
+    row: TaskRow | None = None  # where it is not the asker's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """The words that all pairs of a set share."""
+
+    place: int  # of the question among its form's
+    question: str
+    pointing: Pointing
+    marker: str  # around a region
+    lead: str  # "" where the question itself points
+    variant: int  # way to say actions
 
 
 @dataclass(frozen=True)
@@ -60,104 +95,125 @@ class Asker:
     row: TaskRow
     scene: Scene
     rng: random.Random
+    _numbers: count[int] = field(default_factory=count)
 
-    def ask(
-        self,
-        form: str,
-        thing: Thing,
-        *,
-        actions: Mapping[str, dm.Action] | None = None,
-        texts: Mapping[str, str] | None = None,
-        answers: str = "answers",
-        window: Window | None = None,
-        sources: Sequence[str] = (),
-        is_negative: bool = False,
-        mask: bool | None = None,
-    ) -> dm.Instruction:
-        """One instruction; its id is left empty for the stage to give.
+    def one(self, case: Case, *, by_mask: bool | None = None) -> dm.Instruction:
+        """One pair that stands alone; its id is left empty for the stage to give."""
+        return self._pair(case, self._wording([case], by_mask))
+
+    def together(self, cases: Sequence[Case], *, by_mask: bool | None = None) -> list[dm.Instruction]:
+        """A set: the same words asked of each case.
 
         Args:
-            form: a form of the row's task type.
-            thing: what the question is about.
-            actions: actions that the template speaks of, by field name.
-            texts: other fields. Markers of `region` are allowed.
-            answers: which of the form's lists of answers holds.
-            window: the interval of `<start_time>` and `<end_time>`.
-            sources: ids that the facts came from, besides the thing's own.
-            is_negative: whether the question asks about something false.
-            mask: whether the thing is pointed at; by default as the row says.
+            cases: of forms that share their questions.
+            by_mask: whether whom they are about is pointed at; by default as the row says.
         """
-        entry = templates(self.row.task_type)[form]
-        q_index = self.rng.randrange(len(entry["questions"]))
-        a_index = self.rng.randrange(len(entry[answers]))
-        words = Words(thing=thing, actions=actions or {}, texts=texts or {})
-        by_mask = self.row.mask == "yes" if mask is None else mask
-        question = self._question(entry["questions"][q_index], words, by_mask)
-        answer = entry[answers][a_index].format_map(self._slots(words, grammar.named(thing.entity), False))
+        wording = self._wording(cases, by_mask)
+        key = f"{self.row.group}.{cases[0].form}.{next(self._numbers)}"
+        return [replace(self._pair(case, wording), set_key=key) for case in cases]
+
+    def say(self, action: dm.Action, variant: int = 0) -> grammar.Phrase:
+        """The action in words, others by name."""
+        return grammar.phrase(action, self.scene.names.get(action.other_entity_id or "", ""), variant)
+
+    def variant(self) -> int:
+        """A way to say actions, drawn."""
+        return self.rng.randrange(_VARIANTS)
+
+    def _wording(self, cases: Sequence[Case], by_mask: bool | None) -> Wording:
+        row, form = self._row(cases[0]), cases[0].form
+        listed = questions(row.task_type, form)
+        place = self.rng.randrange(len(listed))
+        pointing = self._pointing(cases, row.mask == "yes" if by_mask is None else by_mask)
+        needs_lead = pointing in ("pronoun", "general") and "{s" in listed[place].lower()
+        return Wording(
+            place=place,
+            question=listed[place],
+            pointing=pointing,
+            marker=self.rng.choice(_MARKERS),
+            lead=self.rng.choice(leads()) if needs_lead else "",
+            variant=self.variant(),
+        )
+
+    def _row(self, case: Case) -> TaskRow:
+        return case.row or self.row
+
+    def _pointing(self, cases: Sequence[Case], by_mask: bool) -> Pointing:
+        """A way to point that comes out the same for all of them."""
+        if not by_mask:
+            return "name"
+        ways: list[Pointing] = ["region"]
+        if len({grammar.pronoun(case.entity) for case in cases}) == 1:
+            ways.append("pronoun")
+        if len({grammar.general(case.entity) for case in cases}) == 1:
+            ways.append("general")
+        return self.rng.choice(ways)
+
+    def _pair(self, case: Case, wording: Wording) -> dm.Instruction:
+        row = self._row(case)
+        answers = templates(row.task_type)[case.form][case.answers]
+        place = self.rng.randrange(len(answers))
+        question = wording.question.format_map(self._asked(case, wording))
+        if wording.lead:
+            marker = wording.marker.format(region(case.entity.entity_id))
+            question = f"{capital(wording.lead.format(region=marker))}\n{question}"
+        said = self._slots(case, grammar.named(case.entity), wording, by_mask=False)
         return self._instruction(
-            question, answer, f"{self.row.task_type}.{form}.{q_index}.{answers}.{a_index}",
-            window, (thing.id, *sources), is_negative,
+            case, question, answers[place].format_map(said),
+            f"{row.task_type}.{case.form}.{wording.place}.{case.answers}.{place}",
         )  # fmt: skip
 
-    def _question(self, template: str, words: Words, by_mask: bool) -> str:
-        if not by_mask:
-            return template.format_map(self._slots(words, grammar.named(words.thing.entity), False))
-        entity, marker = words.thing.entity, region(words.thing)
-        inline = Voice(marker, marker, False)
-        voice = self.rng.choice((grammar.pronoun(entity), grammar.general(entity), inline))
-        question = template.format_map(self._slots(words, voice, True))
-        if voice is inline or "{s" not in template.lower():
-            return question
-        lead = self.rng.choice(leads()).format(region=marker)
-        return f"{lead}\n{question}"
+    def _asked(self, case: Case, wording: Wording) -> dict[str, str]:
+        by_mask = wording.pointing != "name"
+        marker = wording.marker.format(region(case.entity.entity_id))
+        voices = {
+            "name": grammar.named(case.entity),
+            "region": Voice(marker, marker, False),
+            "pronoun": grammar.pronoun(case.entity),
+            "general": grammar.general(case.entity),
+        }
+        return self._slots(case, voices[wording.pointing], wording, by_mask=by_mask)
 
-    def _slots(self, words: Words, voice: Voice, by_mask: bool) -> dict[str, str]:
-        entity = words.thing.entity
-        voices = {"s": voice, "n": grammar.named(entity), "p": grammar.pronoun(entity)}
+    def _slots(self, case: Case, voice: Voice, wording: Wording, *, by_mask: bool) -> dict[str, str]:
+        voices = {"s": voice, "n": grammar.named(case.entity), "p": grammar.pronoun(case.entity)}
         slots: dict[str, str] = {}
         for prefix, item in voices.items():
             slots |= item.slots(prefix)
-        for key, action in words.actions.items():
-            phrase = grammar.phrase(action, self._other(action, by_mask))
+        for key, action in case.actions.items():
+            phrase = grammar.phrase(action, self._other(action, wording, by_mask), wording.variant)
             slots |= {key: phrase.base, f"{key}_ing": phrase.participle}
             slots[f"{key}_Ing"] = capital(phrase.participle)
             slots |= {f"{prefix}_{key}": phrase.finite(item.is_plural) for prefix, item in voices.items()}
-        for key, text in words.texts.items():
+        for key, text in case.texts.items():
             slots |= {key: text, capital(key): capital(text)}
         return slots
 
-    def _other(self, action: dm.Action, by_mask: bool) -> str:
-        other = self.scene.thing(action.other_entity_id) if action.other_entity_id else None
-        if other is not None and by_mask:
-            return region(other)
-        return self.scene.names.get(action.other_entity_id or "", "")
+    def _other(self, action: dm.Action, wording: Wording, by_mask: bool) -> str:
+        other_id = action.other_entity_id or ""
+        if by_mask and other_id in self.scene.by_id:
+            return wording.marker.format(region(other_id))
+        return self.scene.names.get(other_id, "")
 
-    def _instruction(
-        self,
-        question: str,
-        answer: str,
-        template_id: str,
-        window: Window | None,
-        sources: Sequence[str],
-        is_negative: bool,
-    ) -> dm.Instruction:
+    def _instruction(self, case: Case, question: str, answer: str, template_id: str) -> dm.Instruction:
+        row = self._row(case)
         regions = tuple(_REGION.findall(question) + _REGION.findall(answer))
         turns = (
             dm.Turn(role="human", text=_REGION.sub("<region>", question)),
             dm.Turn(role="gpt", text=_REGION.sub("<region>", answer)),
         )
         has_time = any("_time>" in turn.text for turn in turns)
-        start_s, end_s = window if window and has_time else (None, None)
+        start_s, end_s = case.window if case.window and has_time else (None, None)
+        own = [case.entity.entity_id] if case.entity.entity_id in self.scene.names else []
         return dm.Instruction(
             instruction_id="",
             video_id=self.scene.video.video_id,
-            group=self.row.group,
-            task_type=self.row.task_type,
+            group=row.group,
+            task_type=row.task_type,
             turns=turns,
             region_entity_ids=regions,
             start_s=start_s,
             end_s=end_s,
-            is_negative=is_negative,
+            is_negative=case.is_negative,
             template_id=template_id,
-            source_ids=tuple(dict.fromkeys((*regions, *sources))),
+            source_ids=tuple(dict.fromkeys((*own, *regions, *case.sources))),
         )

@@ -1,13 +1,15 @@
-"""What is known of one thing of a video: its actions, when it is seen, where, and what is surely false.
+"""What is known of one thing of a video: its actions, when it is seen, and where.
 
-Everything a question is made from comes from here, so a pair can be wrong only where a masklet or an
-action is. "Surely false" is stricter than "not noticed": see `Thing.falsehoods`.
+Everything a question asserts comes from here, so a pair can be wrong only where a masklet or an action
+is. What is surely *not* so: see `denials`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,23 +18,13 @@ from strefer_core.backends.rules import geometry as geo
 
 Window = tuple[float, float]
 
-ORDER_GAP_FRAMES = 2  # things that appear within one frame of each other have no sure order
-UNTOLD_S = 0.5
-_PLACES = {  # axis, least and greatest place of the centre as shares of the picture
-    "on the left side of the picture": (0, 0.0, 0.38),
-    "in the middle of the picture": (0, 0.42, 0.58),
-    "on the right side of the picture": (0, 0.62, 1.0),
-    "in the upper part of the picture": (1, 0.0, 0.38),
-    "in the lower part of the picture": (1, 0.62, 1.0),
-}
-OPPOSITE_PLACE = {
-    "on the left side of the picture": "on the right side of the picture",
-    "on the right side of the picture": "on the left side of the picture",
-    "in the upper part of the picture": "in the lower part of the picture",
-    "in the lower part of the picture": "in the upper part of the picture",
-}
-_MOVE = dm.Action(kind="move", start_s=0.0, end_s=0.0)
-_OPPOSITE_KIND = {"approach": "move_away", "move_away": "approach", "grow": "shrink", "shrink": "grow"}
+LASTING = ("move", "stand", "follow", "approach", "move_away", "grow", "shrink")
+FILLS = 0.9  # share of a window that what is done "between ... and ..." takes at least
+_UNSEEN_FRAMES = 3  # shorter gaps may be the tracker's
+_EDGE_FRAMES = 1  # of an unseen stretch that are not spoken of, at either end: a rest of it may show there
+FRAME_S = 1e-6  # two times nearer than this are those of one frame
+_WHOLE = 0.95  # share of its usual area from which on nothing of a thing is missing
+_SPLITS = 3  # parts of a stretch in view that are worth asking about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +39,12 @@ class Fact:
     def window(self) -> Window:
         return self.action.start_s, self.action.end_s
 
+    @property
+    def is_lasting(self) -> bool:
+        return self.action.kind in LASTING
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Thing:
     """An entity with a masklet that is visible at least once."""
 
@@ -57,6 +53,7 @@ class Thing:
     facts: tuple[Fact, ...]  # over all clips, in order of start
     segments: tuple[dm.TranscriptSegment, ...]
     duration_s: float
+    _parts: dict[Window, geo.Trail] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -71,133 +68,144 @@ class Thing:
         return bool(self.trail.visible.all())
 
     @cached_property
+    def extent(self) -> Window:
+        """From the first to the last frame in view."""
+        shown = self.trail.times_s[self.trail.visible]
+        return float(shown[0]), float(shown[-1])
+
+    def passage(self, window: Window) -> Window:
+        """The window of a coming or going, with all the time next to it in which only a part is in view."""
+        is_part = (self.trail.wholeness < _WHOLE) & self.trail.visible
+        times = self.trail.times_s
+        before = np.flatnonzero((times <= window[0] + FRAME_S) & ~is_part)
+        after = np.flatnonzero((times >= window[1] - FRAME_S) & ~is_part)
+        first = before[-1] if len(before) else 0
+        last = after[0] if len(after) else len(times) - 1
+        return float(times[first]), float(times[last])
+
+    def known_about(self, window: Window) -> Window | None:
+        """The interval about the window on which its middle is known, within one shot; None: not all."""
+        times, unknown = self.trail.times_s, -1
+        places = np.where(self.trail.known, self.trail.shots, unknown).tolist()
+        for place, first, end in geo.runs(places):
+            start_s, end_s = float(times[first]), float(times[end - 1])
+            if place != unknown and start_s - FRAME_S <= window[0] and window[1] <= end_s + FRAME_S:
+                return start_s, end_s
+        return None
+
+    @cached_property
+    def gap_s(self) -> float:
+        """Usual time between two sampled frames: no end of an interval is known better than that."""
+        return self.trail.frame_gap_s
+
+    @cached_property
     def seen(self) -> list[Window]:
         """Stretches of at least two frames, visible on each; to the video's end if on the last frame."""
-        return self._stretches(True)
+        return [self._span(first, end) for first, end in self._stretches(True) if end - first >= 2]
 
     @cached_property
     def unseen(self) -> list[Window]:
-        """Stretches of at least three frames without a mask: shorter ones may be the tracker's."""
-        return self._stretches(False)
+        """Stretches without a mask and without their outermost frames, where something may still show."""
+        found = []
+        for first, end in self._stretches(False):
+            if end - first < _UNSEEN_FRAMES:
+                continue
+            first += _EDGE_FRAMES if first else 0
+            end -= _EDGE_FRAMES if end < len(self.trail.times_s) else 0
+            if end - first > 1:
+                found.append(self._span(first, end))
+        return found
 
-    def _stretches(self, is_visible: bool) -> list[Window]:
-        times, count = self.trail.times_s, len(self.trail.times_s)
-        least = 2 if is_visible else 3
+    @cached_property
+    def hidden(self) -> list[Window]:
+        """The whole of each stretch without a mask, from its first frame to the first with a mask again."""
+        count = len(self.trail.times_s)
         return [
-            (float(times[first]), self.duration_s if end == count else float(times[end - 1]))
-            for flag, first, end in geo.runs([bool(item) for item in self.trail.visible])
-            if flag is is_visible and end - first >= least
+            (float(self.trail.times_s[first]), self._at(end))
+            for first, end in self._stretches(False)
+            if end - first >= _UNSEEN_FRAMES or end == count
         ]
 
-    def comes_once(self, is_visible: bool) -> bool:
-        """Whether all frames in that state are one stretch, short ones counted."""
+    def _stretches(self, is_visible: bool) -> list[tuple[int, int]]:
         flags = [bool(item) for item in self.trail.visible]
-        return sum(flag is is_visible for flag, _, _ in geo.runs(flags)) == 1
+        return [(first, end) for flag, first, end in geo.runs(flags) if flag is is_visible]
+
+    def _span(self, first: int, end: int) -> Window:
+        """From a frame to the last one before `end`; to the video's end from its last frame on."""
+        last = self.duration_s if end == len(self.trail.times_s) else float(self.trail.times_s[end - 1])
+        return float(self.trail.times_s[first]), last
+
+    def _at(self, frame: int) -> float:
+        return float(self.trail.times_s[frame]) if frame < len(self.trail.times_s) else self.duration_s
+
+    def stretches(self, is_visible: bool) -> int:
+        """How often it is in that state, short times counted."""
+        return len(self._stretches(is_visible))
+
+    def over(self, window: Window) -> geo.Trail:
+        """The frames of the window, its end included."""
+        if window not in self._parts:
+            times = self.trail.times_s
+            self._parts[window] = self.trail.select(
+                (times >= window[0] - FRAME_S) & (times <= window[1] + FRAME_S)
+            )
+        return self._parts[window]
 
     def is_visible_in(self, window: Window) -> bool:
         """Visible on every frame of the window, its end included, and on two at least."""
-        part = self._over(window)
-        return len(part.visible) >= 2 and bool(part.visible.all())
-
-    def _over(self, window: Window) -> geo.Trail:
-        times = self.trail.times_s
-        return self.trail.select((times >= window[0]) & (times <= window[1]))
-
-    def places(self, window: Window) -> list[str]:
-        """Parts of the picture in which the thing's centre is all through the window."""
-        if not self.is_visible_in(window):
-            return []
-        part = self._over(window)
-        size = np.asarray(part.size_px, dtype=float)
-        centers, extent = part.centers / size, (part.boxes[:, :, 1] - part.boxes[:, :, 0]) / size
-        return [
-            place
-            for place, (axis, low, high) in _PLACES.items()
-            if (centers[:, axis] >= low).all()
-            and (centers[:, axis] <= high).all()
-            and extent[:, axis].max() <= 0.5  # a thing this large has no place
-        ]
-
-    def done_in(self, window: Window, share: float = 0.6) -> list[Fact]:
-        """Facts that take at least `share` of the window."""
-        return [fact for fact in self.facts if shared_s(fact.window, window) >= share * _length(window)]
-
-    def told_in(self, window: Window) -> list[Fact]:
-        """Facts worth telling of the window: those that fill most of it, and those inside it."""
-        return [
-            fact
-            for fact in self.facts
-            if (shared := shared_s(fact.window, window)) >= 0.6 * _length(window)
-            or shared >= 0.99 * _length(fact.window)
-        ]
-
-    def is_unique(self, fact: Fact) -> bool:
-        """Whether the thing surely does this once only, so that words alone name the event.
-
-        Short rests are no facts: "stays in place" is unique only where hardly a moment is untold.
-        """
-        alike = [other for other in self.facts if says_same(other.action, fact.action)]
-        if fact.action.kind == "stand" and self._untold_s > UNTOLD_S:
-            return False
-        return len(alike) == 1
+        visible = self.over(window).visible
+        return len(visible) >= 2 and bool(visible.all())
 
     @cached_property
-    def _untold_s(self) -> float:
-        """Time in view in which the thing is told neither to move nor to rest."""
-        told = [fact.window for fact in self.facts if fact.action.kind in ("move", "stand")]
-        return sum(map(_length, self.seen)) - sum(map(_length, told))
+    def parts_seen(self) -> list[Window]:
+        """Each stretch in view in up to three parts, cut at frame times."""
+        times, found = self.trail.times_s, []
+        for first, end in self.seen:
+            inner = [float(t) for t in times if first <= t <= end]
+            count = min(_SPLITS, len(inner) - 1)
+            cuts = [inner[round(i * (len(inner) - 1) / count)] for i in range(count + 1)] if count > 0 else []
+            found += [part for part in pairwise(cuts) if self.is_visible_in(part)]
+        return found
 
-    def falsehoods(self, window: Window) -> list[dm.Action]:
-        """Actions that the thing surely does not do within the window.
+    @cached_property
+    def windows(self) -> list[Window]:
+        """Intervals worth asking about: of each lasting fact, and the parts in view."""
+        found = [fact.window for fact in self.facts if fact.is_lasting]
+        return list(dict.fromkeys([*found, *self.parts_seen]))
 
-        A direction: no edge of its box ever goes that way. Standing: it travels all through. The
-        opposite of a fact that fills the window. Never what merely went unnoticed.
-        """
-        part = self._over(window)
-        is_whole = window == (0.0, self.duration_s)
-        wrong: list[dm.Action] = []
-        if part.visible.all() or is_whole:
-            wrong += [
-                _changed(_MOVE, window, direction=way) for way in geo.AXES if geo.never_moves(part, way)
-            ]
-        for fact in self.done_in(window):
-            wrong += _opposites(fact.action, window)
-            if fact.action.kind == "move" and shared_s(fact.window, window) >= 0.9 * _length(window):
-                wrong.append(_changed(_MOVE, window, kind="stand"))
-        done = [fact.action for fact in self.facts if shared_s(fact.window, window) > 0]
-        return [item for item in wrong if not any(says_same(item, action) for action in done)]
-
-
-def _opposites(action: dm.Action, window: Window) -> list[dm.Action]:
-    if action.kind in _OPPOSITE_KIND:
-        return [_changed(action, window, kind=_OPPOSITE_KIND[action.kind])]
-    if action.kind in ("enter", "leave") and action.direction:
-        return [_changed(action, window, direction=geo.OPPOSITE_SIDE[action.direction])]
-    return []
-
-
-def _changed(
-    action: dm.Action, window: Window, kind: str | None = None, direction: str | None = None
-) -> dm.Action:
-    return dm.Action(
-        kind=kind or action.kind,
-        start_s=window[0],
-        end_s=window[1],
-        direction=direction or action.direction,
-        other_entity_id=action.other_entity_id,
-    )
+    def filling(self, window: Window) -> list[Fact]:
+        """Facts that take (nearly) all of the window."""
+        least = FILLS * length(window)
+        return [f for f in self.facts if f.is_lasting and shared_s(f.window, window) >= least]
 
 
 def says_same(one: dm.Action, other: dm.Action) -> bool:
     """Whether two actions are told in the same words."""
-    return (one.kind, one.direction, one.other_entity_id) == (
-        other.kind,
-        other.direction,
-        other.other_entity_id,
+    return meaning(one) == meaning(other)
+
+
+def meaning(action: dm.Action) -> tuple[str, str | None, str | None]:
+    """What is said of an action, without its time."""
+    return action.kind, action.direction, action.other_entity_id
+
+
+def at(action: dm.Action, window: Window) -> dm.Action:
+    """The same action over another interval."""
+    return dm.Action(
+        kind=action.kind,
+        start_s=window[0],
+        end_s=window[1],
+        direction=action.direction,
+        other_entity_id=action.other_entity_id,
     )
 
 
-def _length(window: Window) -> float:
+def distinct(facts: Sequence[Fact]) -> list[Fact]:
+    """One fact per meaning, the first of each."""
+    return list({meaning(fact.action): fact for fact in reversed(facts)}.values())[::-1]
+
+
+def length(window: Window) -> float:
     return window[1] - window[0]
 
 

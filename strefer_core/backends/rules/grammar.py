@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 from strefer_core import data_model as dm
 
-_WHERE = {"left": "to the left", "right": "to the right", "up": "upward", "down": "downward"}
-_FROM = {"left": "from the left", "right": "from the right", "up": "from the top", "down": "from the bottom"}
-_OUT = {"left": "on the left", "right": "on the right", "up": "at the top", "down": "at the bottom"}
-_PLURALS = {"people", "men", "women", "children", "twins", "scissors"}
+_PLURALS = {"people", "men", "women", "children", "twins", "scissors", "trousers", "glasses"}
 _PEOPLE = {"person", "people"}
 _DETERMINERS = {"the", "a", "an", "two", "three", "his", "her", "its", "their", "one", "another"}
 _VOWEL_SOUND = re.compile(r"(?!uni|use|eu|one\b)[aeiou]|hour|honest|heir", re.IGNORECASE)
@@ -30,50 +29,79 @@ class Phrase:
 
 
 VISIBLE = Phrase("can be seen", "can be seen", "being seen")
-_VERBS = {
-    "move": ("move", "moves", "moving"),
-    "stand": ("stay", "stays", "staying"),
-    "enter": ("enter", "enters", "entering"),
-    "leave": ("leave", "leaves", "leaving"),
-    "appear": ("appear", "appears", "appearing"),
-    "disappear": ("disappear", "disappears", "disappearing"),
-    "approach": ("move", "moves", "moving"),
-    "move_away": ("move", "moves", "moving"),
-    "follow": ("follow", "follows", "following"),
-    "occlude": ("pass", "passes", "passing"),
-    "grow": ("get", "gets", "getting"),
-    "shrink": ("get", "gets", "getting"),
+
+# Third person and participle of every verb that is used.
+_FORMS = {
+    "move": ("moves", "moving"),
+    "go": ("goes", "going"),
+    "travel": ("travels", "travelling"),
+    "stay": ("stays", "staying"),
+    "remain": ("remains", "remaining"),
+    "keep": ("keeps", "keeping"),
+    "enter": ("enters", "entering"),
+    "come": ("comes", "coming"),
+    "leave": ("leaves", "leaving"),
+    "appear": ("appears", "appearing"),
+    "disappear": ("disappears", "disappearing"),
+    "follow": ("follows", "following"),
+    "trail": ("trails", "trailing"),
+    "pass": ("passes", "passing"),
+    "get": ("gets", "getting"),
+    "become": ("becomes", "becoming"),
+    "grow": ("grows", "growing"),
+    "shrink": ("shrinks", "shrinking"),
 }
+_TO = {"left": "to the left", "right": "to the right", "up": "upward", "down": "downward"}
+_FROM = {
+    "left": " from the left",
+    "right": " from the right",
+    "up": " from the top",
+    "down": " from the bottom",
+}
+_OUT = {"left": " on the left", "right": " on the right", "up": " at the top", "down": " at the bottom"}
+
+# Ways to say each kind, as verb and rest. The first is the plainest: transcripts use it. What one way says
+# all of them must say: they stand in for one another in questions and answers.
+_WAYS: dict[str, tuple[tuple[str, str], ...]] = {
+    "move": (("move", "{to}"), ("go", "{to}"), ("travel", "{to}")),
+    "stand": (("stay", "in place"), ("stay", "still"), ("remain", "in place"), ("keep", "still")),
+    "enter": (("enter", "the picture{from_}"), ("come", "into the picture{from_}")),
+    "leave": (("leave", "the picture{out}"), ("go", "out of the picture{out}")),
+    "appear": (("appear", "in view"), ("come", "into view")),
+    "disappear": (("disappear", "from view"), ("go", "out of view")),
+    "approach": (("move", "towards {other}"), ("come", "closer to {other}"), ("get", "closer to {other}")),
+    "move_away": (("move", "away from {other}"), ("go", "away from {other}")),
+    "follow": (("follow", "{other}"), ("trail", "{other}")),
+    "occlude": (("pass", "in front of {other}"), ("come", "in front of {other}")),
+    "grow": (
+        ("get", "larger in the picture"),
+        ("become", "larger in the picture"),
+        ("grow", "in the picture"),
+    ),
+    "shrink": (
+        ("get", "smaller in the picture"),
+        ("become", "smaller in the picture"),
+        ("shrink", "in the picture"),
+    ),
+}  # fmt: skip
 
 
-def phrase(action: dm.Action, other: str = "") -> Phrase:
+def phrase(action: dm.Action, other: str = "", variant: int = 0) -> Phrase:
     """The action in words.
 
     Args:
         action: the fact.
         other: name of the second party, where the action has one.
+        variant: which of the ways to say it, counted round; 0 is the plainest.
     """
-    rest = _complement(action, other)
-    base, third, participle = _VERBS[action.kind]
-    return Phrase(f"{base} {rest}", f"{third} {rest}", f"{participle} {rest}")
-
-
-def _complement(action: dm.Action, other: str) -> str:
+    ways = _WAYS[action.kind]
+    verb, rest = ways[variant % len(ways)]
     side = action.direction or ""
-    return {
-        "move": _WHERE.get(side, ""),
-        "stand": "in place",
-        "enter": f"the picture {_FROM.get(side, '')}".strip(),
-        "leave": f"the picture {_OUT.get(side, '')}".strip(),
-        "appear": "in view",
-        "disappear": "from view",
-        "approach": f"towards {other}",
-        "move_away": f"away from {other}",
-        "follow": other,
-        "occlude": f"in front of {other}",
-        "grow": "larger in the picture",
-        "shrink": "smaller in the picture",
-    }[action.kind]
+    rest = rest.format(
+        to=_TO.get(side, "about"), from_=_FROM.get(side, ""), out=_OUT.get(side, ""), other=other
+    )
+    third, participle = _FORMS[verb]
+    return Phrase(f"{verb} {rest}", f"{third} {rest}", f"{participle} {rest}")
 
 
 def name(expression: str) -> str:
@@ -129,13 +157,18 @@ class Voice:
     object: str
     is_plural: bool
 
-    def slots(self, prefix: str) -> dict[str, str]:
+    def slots(self, prefix: str) -> Mapping[str, str]:
         """Values of a template's fields `{s}`, `{S}`, `{s_obj}`, `{s_is}`, `{s_Is}`, ... for this voice."""
-        be, do, have = ("are", "do", "have") if self.is_plural else ("is", "does", "has")
-        words = {"obj": self.object, "is": be, "does": do, "has": have}
-        slots = {f"{prefix}_{key}": word for key, word in words.items()}
-        slots |= {f"{prefix}_{capital(key)}": capital(word) for key, word in words.items()}
-        return slots | {prefix: self.subject, prefix.upper(): capital(self.subject)}
+        return _slots(self, prefix)
+
+
+@lru_cache(maxsize=512)
+def _slots(voice: Voice, prefix: str) -> Mapping[str, str]:
+    be, do, have = ("are", "do", "have") if voice.is_plural else ("is", "does", "has")
+    words = {"obj": voice.object, "is": be, "does": do, "has": have}
+    slots = {f"{prefix}_{key}": word for key, word in words.items()}
+    slots |= {f"{prefix}_{capital(key)}": capital(word) for key, word in words.items()}
+    return MappingProxyType(slots | {prefix: voice.subject, prefix.upper(): capital(voice.subject)})
 
 
 def named(entity: dm.Entity) -> Voice:
