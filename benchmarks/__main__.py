@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import orchestration, stages
+from benchmarks import clips, instructions, orchestration, stages
 from strefer_core import local
 from strefer_core.config import settings
 
@@ -23,6 +23,8 @@ def main() -> None:
             _print_memory(home)
             orchestration.measure(Path(folder))
             stages.measure(Path(folder))
+            clips.measure(Path(folder) / "clips")
+            instructions.measure(Path(folder))
             local.down(home)
             print(f"up again                   {_up(home, dags):6.1f} s")
         finally:

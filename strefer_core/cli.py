@@ -206,6 +206,34 @@ def probe(
 
 
 @main.command()
+@click.option("--seed", default=11, show_default=True, type=click.IntRange(0), help="Of the world.")
+@click.option("--videos", default=200, show_default=True, type=click.IntRange(1), help="How many to render.")
+@click.option(
+    "--perception",
+    default="world",
+    show_default=True,
+    type=click.Choice(["world", "world-noisy", "classical"]),
+    help="What pairs are made from: the truth, masklets that a cascade gets with errors, or the pictures.",
+)
+@click.option(
+    "--knobs",
+    default="plan",
+    show_default=True,
+    help="Difficulties: plan (all, alone and mixed), default, none, or names with commas between.",
+)
+@click.option("--noise", default="", help="Error rates of world-noisy: miss=0.2,switch=0.05.")
+@click.option("--videos-dir", type=FOLDER, help="Keep the rendered videos here and use them again.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; default: one per core.")
+@click.option("--out", "out_dir", type=FOLDER, help="Write every wrong pair here, as lines of JSON.")
+@as_json
+def audit(as_json: bool, **given: Any) -> None:
+    """Hold every generated pair against the truth of rendered videos, and report what is wrong."""
+    from strefer_core.commands import audit as command
+
+    sys.exit(0 if command.run(command.options(**given), as_json=as_json) else 1)
+
+
+@main.command()
 @click.option("--videos", type=FILE, help="Folder of your own videos instead of the rendered world.")
 @click.option("--keep", is_flag=True, help="Leave the stack up.")
 def demo(videos: Path | None, keep: bool) -> None:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from strefer_core.backends.world import Noise
 from strefer_core.cascades import CASCADES
 from strefer_core.config import MaskletsConfig
 from strefer_core.errors import ConfigError
+from strefer_core.probe.pool import Advance, run_all, videos_folder
 from strefer_core.probe.report import ProbeReport, make_report
-from strefer_core.probe.running import PERCEPTIONS, Job, PerceptionName, Probed, run_jobs
+from strefer_core.probe.running import PERCEPTIONS, Job, PerceptionName, run_job
 from strefer_core.probe.videos import PLAN, OwnVideo, Source, world_videos
-
-Advance = Callable[[int, int], None]  # videos done, videos in all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +67,9 @@ def probe(options: ProbeOptions, advance: Advance = lambda *_: None) -> ProbeRep
         ConfigError: unknown names in the options, or a folder that cannot be made.
         WorkerLost: a process died.
     """
-    with _folder(options.videos_dir) as folder:
+    with videos_folder(options.videos_dir) as folder:
         jobs = _jobs(options, Path(folder))
-        results = _run(jobs, options.jobs or os.cpu_count() or 1, advance)
+        results = run_all(run_job, jobs, options.jobs or os.cpu_count() or 1, advance)
         report = make_report(
             results,
             seed=None if options.paths else options.seed,
@@ -87,16 +84,6 @@ def probe(options: ProbeOptions, advance: Advance = lambda *_: None) -> ProbeRep
 
         pictures = draw_worst(results, options.cascades, options.worst, options.out_dir)
     return replace(report, pictures=[str(path) for path in pictures])
-
-
-def _folder(kept: Path | None) -> AbstractContextManager[str]:
-    if kept is None:
-        return TemporaryDirectory(prefix="strefer-probe-")
-    try:
-        kept.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot keep videos in {kept}: {error.strerror}") from error
-    return nullcontext(str(kept))
 
 
 def _jobs(options: ProbeOptions, folder: Path) -> list[Job]:
@@ -118,12 +105,3 @@ def _jobs(options: ProbeOptions, folder: Path) -> list[Job]:
         )
         for video in videos
     ]
-
-
-def _run(jobs: Sequence[Job], processes: int, advance: Advance) -> list[Probed]:
-    """Results in order of jobs, whichever was done first."""
-    done: dict[int, Probed] = {}
-    for place, result in run_jobs(jobs, processes):
-        done[place] = result
-        advance(len(done), len(jobs))
-    return [done[place] for place in range(len(jobs))]

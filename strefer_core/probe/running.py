@@ -1,19 +1,12 @@
-"""Runs cascades on videos with truth, many at once; what comes out does not hang on how many."""
+"""Runs cascades on one video with truth."""
 
 from __future__ import annotations
 
-import multiprocessing
 import time
-import traceback
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
-
-import cv2
 
 from strefer_core import data_model as dm
 from strefer_core.backends import registry
@@ -21,9 +14,10 @@ from strefer_core.backends.interfaces import Footage
 from strefer_core.backends.world import Noise, WorldPerception
 from strefer_core.cascades import Outcome, Perception, run_cascade
 from strefer_core.config import MaskletsConfig
-from strefer_core.errors import InputError, StreferError, WorkerLost
+from strefer_core.errors import InputError
 from strefer_core.footage import load_footage
 from strefer_core.masks import encode, resize
+from strefer_core.probe.pool import one_thread, reason
 from strefer_core.probe.questions import Question, ask
 from strefer_core.probe.scoring import Masks, Score, score_entity
 from strefer_core.probe.videos import Source, load_checked
@@ -68,57 +62,13 @@ class Probed:
     failure: str | None = None
 
 
-def run_jobs(jobs: Sequence[Job], processes: int) -> Iterator[tuple[int, Probed]]:
-    """Yield (place, result) of each job as it is done; a job that fails is a result with its reason.
-
-    Raises:
-        WorkerLost: a process died, most often for want of memory.
-    """
-    if processes <= 1 or len(jobs) <= 1:
-        yield from ((place, run_job(job)) for place, job in enumerate(jobs))
-        return
-    # Not forked: OpenCV's threads and locks do not live through it.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context) as pool:
-        places = {pool.submit(run_job, job): place for place, job in enumerate(jobs)}
-        try:
-            for future in as_completed(places):
-                yield places[future], future.result()
-        except BrokenProcessPool as error:
-            raise WorkerLost(
-                "a process of the probe died, perhaps for want of memory; run with fewer --jobs"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 def run_job(job: Job) -> Probed:
     """Probe one video. Never raises: what goes wrong is in the result."""
     try:
-        with _one_thread():
+        with one_thread():
             return _probe(job)
-    except StreferError as error:
-        return Probed(name=job.video.name, failure=f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001  # a bug that one video brings out must not end a run over 200
-        return Probed(name=job.video.name, failure=f"{type(error).__name__}: {error} ({_place(error)})")
-
-
-def _place(error: Exception) -> str:
-    """Where an error came up: the last line of our own code on the way to it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Seconds are those of one core, whatever the machine and however many jobs run beside."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
+        return Probed(name=job.video.name, failure=reason(error))
 
 
 def _probe(job: Job) -> Probed:

@@ -130,6 +130,8 @@ def test_commands_that_need_a_service_say_how_to_get_one(command: list[str]) -> 
 def test_config_shows_every_setting_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREFER_DATABASE_URL", "postgresql+psycopg2://u:hunter2@db/strefer")
     monkeypatch.setenv("STREFER_PIPELINE__CLIPS__MAX_S", "7.5")
+    monkeypatch.setenv("STREFER_VLM__API_KEY", "hunter2")
+    monkeypatch.setenv("STREFER_VLM__BASE_URL", "http://vllm:8000/v1/")
     for arguments in (["config"], ["config", "--json"]):
         result = call(*arguments)
         assert result.exit_code == 0
@@ -138,6 +140,8 @@ def test_config_shows_every_setting_and_no_secret(monkeypatch: pytest.MonkeyPatc
     shown = json.loads(call("config", "--json").stdout)
     assert shown["STREFER_DATABASE_URL"] == "(set)"
     assert shown["STREFER_PIPELINE__CLIPS__MAX_S"] == 7.5
+    assert shown["STREFER_VLM__BASE_URL"] == "http://vllm:8000/v1"
+    assert (shown["STREFER_VLM__API_KEY"], shown["STREFER_LLM__API_KEY"]) == ("(set)", None)
 
 
 def test_a_malformed_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,3 +179,28 @@ def test_world_render_writes_videos_and_truth(tmp_path: Path) -> None:
     (path,) = json.loads(result.stdout)
     assert Path(path).exists()
     assert Path(path).with_suffix(".truth.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("BASE_URL", "vllm:8000", "write http://"),
+        ("BASE_URL", "ftp://vllm/v1", "write http://"),
+        ("BASE_URL", "http:///v1", "write http://"),
+        ("BASE_URL", "http://vllm:port/v1", "write http://"),
+        ("BASE_URL", "https://user:hunter2@host/v1", "the key goes into API_KEY"),
+        ("BASE_URL", "https://host/v1?key=hunter2", "the key goes into API_KEY"),
+        ("API_KEY", "hunter2\nX-Other: 1", "without blanks"),
+        ("TIMEOUT_S", "0", "greater than 0"),
+        ("TIMEOUT", "1", "Extra inputs"),
+    ],
+)
+def test_a_malformed_server_is_named_and_no_secret_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"STREFER_LLM__{name}", value)
+    result = call("config")
+    assert result.exit_code == 2
+    assert f"llm.{name.lower()}" in result.stderr
+    assert said in " ".join(result.stderr.split())
+    assert "hunter2" not in result.stderr

@@ -24,6 +24,7 @@ from strefer_core.errors import ConfigError, WorkerLost
 from strefer_core.probe import ProbeOptions, probe, running
 from strefer_core.probe.figures import METRICS
 from strefer_core.probe.pictures import draw_worst, worst_cases
+from strefer_core.probe.pool import run_all
 from strefer_core.probe.questions import ask
 from strefer_core.probe.running import Job, Probed, run_job
 from strefer_core.probe.videos import OwnVideo, WorldVideo, knobs_of
@@ -324,7 +325,7 @@ def test_a_process_that_dies_ends_the_probe_with_the_reason(world: list[Path]) -
         for path in world
     ]  # fmt: skip
     with pytest.raises(WorkerLost, match="--jobs"):
-        list(running.run_jobs(jobs, 2))
+        run_all(run_job, jobs, 2)
 
 
 @pytest.mark.parametrize(
