@@ -77,7 +77,7 @@ def options_of(item: dm.Instruction) -> list[str]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_in_a_rotation_each_option_is_right_once(seed: str) -> None:
-    rotations = [unit for unit in sets(seed) if options_of(unit[0])]
+    rotations = [unit for unit in sets(seed) if options_of(unit[0]) and not unit[0].region_entity_ids[1:]]
     assert rotations
     for unit in rotations:
         shared = sorted(options_of(unit[0]))
@@ -85,8 +85,16 @@ def test_in_a_rotation_each_option_is_right_once(seed: str) -> None:
         assert all(sorted(options_of(item)) == shared for item in unit)
         assert sorted(item.turns[1].text[4:] for item in unit) == shared
         assert len({words_only(item) for item in unit}) == 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_in_a_set_each_place_is_right_once(seed: str) -> None:
+    choices = [unit for unit in sets(seed) if options_of(unit[0])]
+    assert any(unit[0].template_id.startswith("verify.choice_region") for unit in choices)
+    for unit in choices:
         letters = [item.turns[1].text[1] for item in unit]
-        assert sorted(letters) == list("ABCD"[: len(unit)])
+        assert sorted(letters) == list("ABCD"[: len(options_of(unit[0]))])
+    assert not any(options_of(item) for item in offered("rich", seed) if not item.set_key)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

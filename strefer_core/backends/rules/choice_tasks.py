@@ -44,9 +44,7 @@ def choices_on_regions(ask: Asker) -> Pairs:
     """What the thing at a region ever does, and which of several regions ever does something."""
     for _ in range(2):
         yield from _rotation(ask, _one_each(ask))
-    facts = [(t, f) for t in ask.scene.things for f in distinct(t.facts) if f.action.kind not in _RELATIONS]
-    for thing, fact in some(ask, facts, _MOST):
-        yield from _which_region(ask, thing, fact)
+    yield from _which_regions(ask)
 
 
 def _rotation(ask: Asker, turns: Sequence[Turn]) -> Pairs:
@@ -182,14 +180,36 @@ def _one_each(ask: Asker) -> list[Turn]:
     ]
 
 
-def _which_region(ask: Asker, thing: Thing, fact: Fact) -> Pairs:
-    """Options that are regions: their words are the same, so no rotation is needed."""
-    never = [
-        t for t in ask.scene.things if t is not thing and ask.scene.never(t, fact.action, ask.scene.whole)
-    ]
-    if not never:
-        return
-    shown = [f"the {region(t.id)}" for t in (thing, *some(ask, never, len(LETTERS) - 1))]
-    texts = layout(ask, shown, shown[0], ask.rng.randrange(len(shown)))
+def _which_regions(ask: Asker) -> Pairs:
+    """Options that are regions, as many questions in a set as options: each place is right once."""
+    left = some(ask, _deeds(ask), len(LETTERS) * _MOST)
+    for size in range(len(LETTERS), 1, -1):
+        fit = [deed for deed in left if len(deed[2]) >= size - 1]
+        for first in range(0, len(fit) - size + 1, size):
+            batch = fit[first : first + size]
+            left = [deed for deed in left if deed not in batch]
+            places_of_right = ask.rng.sample(range(size), size)
+            yield from ask.together(
+                [
+                    _region_case(ask, *deed, size, place)
+                    for deed, place in zip(batch, places_of_right, strict=True)
+                ]
+            )
+
+
+def _deeds(ask: Asker) -> list[tuple[Thing, Fact, list[Thing]]]:
+    """What each thing does, with the things that never do it; without what all the others may do too."""
+    found = []
+    for thing in ask.scene.things:
+        for fact in distinct(thing.facts):
+            never = [t for t in ask.scene.things if ask.scene.never(t, fact.action, ask.scene.whole)]
+            if never and fact.action.kind not in _RELATIONS:
+                found.append((thing, fact, [other for other in never if other is not thing]))
+    return found
+
+
+def _region_case(ask: Asker, thing: Thing, fact: Fact, never: list[Thing], size: int, place: int) -> Case:
+    shown = [f"the {region(t.id)}" for t in (thing, *some(ask, never, size - 1))]
+    texts = layout(ask, shown, shown[0], place)
     texts["acts"] = ask.say(fact.action, ask.variant()).third
-    yield ask.one(Case(form="choice_region", entity=thing.entity, texts=texts, sources=fact_sources([fact])))
+    return Case(form="choice_region", entity=thing.entity, texts=texts, sources=fact_sources([fact]))

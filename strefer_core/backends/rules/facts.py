@@ -119,11 +119,10 @@ class Thing:
     @cached_property
     def hidden(self) -> list[Window]:
         """The whole of each stretch without a mask, from its first frame to the first with a mask again."""
-        count = len(self.trail.times_s)
         return [
             (float(self.trail.times_s[first]), self._at(end))
             for first, end in self._stretches(False)
-            if end - first >= _UNSEEN_FRAMES or end == count
+            if end - first >= _UNSEEN_FRAMES
         ]
 
     def _stretches(self, is_visible: bool) -> list[tuple[int, int]]:
