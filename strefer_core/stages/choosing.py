@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from strefer_core import data_model as dm
 
 Unit = tuple[dm.Instruction, ...]  # a set, or a pair that stands alone
+SMALL_SET = 12  # up to this many pairs, having them matters more than the share of negatives
 _LOOKS = 12  # pairs of one form that are compared before one is taken
 
 
@@ -30,7 +31,8 @@ def choose(
         seed: same seed, same choice.
 
     Returns:
-        Pairs in order of group and task type, sets whole. Fewer than `at_most` where one kind runs out.
+        Pairs in order of group and task type, sets whole. Fewer than `at_most` where one kind runs out; where
+        negatives do, `SMALL_SET` at most.
     """
     rng = random.Random(f"{seed} choose")  # noqa: S311  (no secret)
     units = units_of(offered)
@@ -82,7 +84,7 @@ def _kind(unit: Unit) -> str:
 def _quotas(pools: dict[str, list[Unit]], at_most: int, negative_share: float) -> tuple[int, int, int]:
     """(pairs, units with a no, units with another negative) of the largest choice that keeps the share.
 
-    Half of the negatives say no; where one kind runs out the other stands in.
+    Half of the negatives say no; where one kind runs out the other stands in. A small set may go without.
     """
     plain = sum(map(len, pools["true"]))
     for total in range(at_most, 0, -1):
@@ -91,7 +93,8 @@ def _quotas(pools: dict[str, list[Unit]], at_most: int, negative_share: float) -
         false = min(len(pools["false"]), negatives - closed)
         closed = min(len(pools["closed"]), negatives - false)
         used = sum(map(len, pools["closed"][:closed])) + sum(map(len, pools["false"][:false]))
-        if closed + false == negatives and used <= total <= used + plain:
+        is_shared = closed + false == negatives or total <= SMALL_SET
+        if is_shared and used <= total <= used + plain:
             return total, closed, false
     return 0, 0, 0
 

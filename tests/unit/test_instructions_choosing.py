@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strefer_core import data_model as dm
-from strefer_core.stages.choosing import choose, kind_of, question_key, units_of
+from strefer_core.stages.choosing import SMALL_SET, choose, kind_of, question_key, units_of
 
 
 def pair(
@@ -68,7 +68,14 @@ def test_sets_stay_whole_and_shares_hold(
     assert all(item in offered for item in chosen)
     sizes = Counter(item.set_key for item in chosen if item.set_key)
     assert set(sizes.values()) <= {2}
-    assert abs(sum(item.is_negative for item in chosen) - share * len(chosen)) <= 1
+    negatives = sum(item.is_negative for item in chosen)
+    assert negatives <= share * len(chosen) + 1
+    assert len(chosen) <= SMALL_SET or negatives >= share * len(chosen) - 1
+
+
+@pytest.mark.parametrize(("singles", "chosen"), [(3, 3), (12, 12), (40, 12)])
+def test_where_nothing_false_can_be_asked_a_small_set_goes_without(singles: int, chosen: int) -> None:
+    assert len(choose(offer(0, 0, singles), 60, 0.2, "seed")) == chosen
 
 
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.4])
