@@ -18,7 +18,7 @@ VIDEOS = sorted((Path(__file__).parents[3] / "shared" / "data").glob("*.mp4"))
 
 pytestmark = [
     pytest.mark.skipif(not VIDEOS, reason="the real videos are not beside the checkout (../shared/data)"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
 ]
 
 
