@@ -171,6 +171,9 @@ class Instruction:
     # Pairs of one video with one key are asked in the same words and answered differently: kept or left out
     # together, so that text alone does not answer them. "": the pair stands alone.
     set_key: str = ""
+    # Hash of what it says, when, and the masks that it shows: same after a re-run that makes the same pair,
+    # whose id is another. What a person decides about a pair is kept under it. "": not known yet.
+    pair_key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

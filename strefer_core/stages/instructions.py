@@ -7,7 +7,9 @@ words. Same seed, same pairs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from strefer_core import data_model as dm
@@ -36,8 +38,28 @@ def run(task: StageTask) -> dm.InstructionsResult:
     joined = converse(chosen, task.config.turns, {entity.entity_id: entity for entity in seen.entities})
     rendered = writer.render(seen, joined, task.config, seed)
     _check_same(joined, rendered)
-    named = [replace(item, instruction_id=task.new_id("ins", i)) for i, item in enumerate(rendered)]
+    masklets = {masklet.entity_id: masklet for masklet in seen.masklets}
+    named = [
+        replace(item, instruction_id=task.new_id("ins", i), pair_key=pair_key(item, masklets))
+        for i, item in enumerate(rendered)
+    ]
     return dm.InstructionsResult(instructions=tuple(named))
+
+
+def pair_key(item: dm.Instruction, masklets: Mapping[str, dm.Masklet]) -> str:
+    """Hash of what a pair says and shows, 16 hex digits; nothing in it hangs on ids or fingerprints.
+
+    Args:
+        item: the pair in its final words.
+        masklets: by entity id, one for every region of the pair that has any.
+    """
+    shown = [masklets[entity_id] for entity_id in item.region_entity_ids if entity_id in masklets]
+    content = [
+        [[turn.role, turn.text] for turn in item.turns],
+        [item.start_s, item.end_s],
+        [[mask and mask["counts"] for mask in masklet.masks] for masklet in shown],
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _inputs(task: StageTask) -> tuple[Observed, tuple[dm.TranscriptSegment, ...]]:

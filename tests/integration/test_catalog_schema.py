@@ -20,9 +20,9 @@ from tests.postgres import rows, statement
 pytest_plugins = ["tests.integration.catalog_fixtures"]
 
 TABLES = {
-    "alembic_version", "clips", "dataset_videos", "datasets", "drop_objects", "drops", "entities", "flags",
-    "instructions", "masklets", "model_calls", "probe_figures", "probes", "requests", "stage_runs",
-    "transcript_segments", "videos",
+    "alembic_version", "clips", "dataset_videos", "datasets", "drop_objects", "drops", "entities", "filters",
+    "flags", "gates", "instructions", "masklets", "model_calls", "probe_figures", "probes", "requests",
+    "reviews", "stage_runs", "transcript_segments", "validations", "videos",
 }  # fmt: skip
 VIEWS = {
     "current_stage_runs", "drop_funnel", "drop_progress", "drop_videos", "dropped_videos", "failures",

@@ -283,3 +283,24 @@ def test_words_may_change_when_they_are_rendered() -> None:
     made = instructions.run(task("instructions", mover(), Rewording(), transcript=told("mover"))).instructions
     assert made
     assert all(turn.text.endswith(" Hm.") for item in made for turn in item.turns)
+
+
+def test_a_pair_keeps_its_key_in_a_rerun_that_makes_the_same_pair() -> None:
+    """Settings that change no pair change every id; what a person decided must still be found."""
+    given = scenes()["rich"]
+    first = task("instructions", given, RulesWriter(), config(), transcript=told("rich"))
+    again = instructions.run(replace(first, fingerprint="f" * 32))
+    before, after = written("rich"), again.instructions
+    assert [item.pair_key for item in before] == [item.pair_key for item in after]
+    assert not {item.instruction_id for item in before} & {item.instruction_id for item in after}
+    assert len({item.pair_key for item in before}) == len(before)
+
+
+def test_another_mask_under_the_same_words_is_another_pair() -> None:
+    given = scenes()["rich"]
+    item = next(item for item in written("rich") if item.region_entity_ids)
+    masklets = {masklet.entity_id: masklet for masklet in given.masklets}
+    shown = masklets[item.region_entity_ids[0]]
+    masklets[shown.entity_id] = replace(shown, masks=(None, *shown.masks[1:]))
+    moved = shown.masks[0] is not None
+    assert (instructions.pair_key(item, masklets) != item.pair_key) is moved
