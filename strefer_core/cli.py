@@ -221,16 +221,48 @@ def probe(
     show_default=True,
     help="Difficulties: plan (all, alone and mixed), default, none, or names with commas between.",
 )
-@click.option("--noise", default="", help="Error rates of world-noisy: miss=0.2,switch=0.05.")
+@click.option("--noise", default="", help="Error rates of world-noisy: x1.5 (the default), miss=0.2.")
 @click.option("--videos-dir", type=FOLDER, help="Keep the rendered videos here and use them again.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; default: one per core.")
 @click.option("--out", "out_dir", type=FOLDER, help="Write every wrong pair here, as lines of JSON.")
+@click.option(
+    "--filter",
+    is_flag=False,
+    flag_value="",
+    help="Judge what a filter accepts, too: its name or file; alone: the one for the perception.",
+)
 @as_json
 def audit(as_json: bool, **given: Any) -> None:
     """Hold every generated pair against the truth of rendered videos, and report what is wrong."""
     from strefer_core.commands import audit as command
 
     sys.exit(0 if command.run(command.options(**given), as_json=as_json) else 1)
+
+
+@main.command()
+@click.option("--seed", "seeds", multiple=True, default=[7], show_default=True, type=click.IntRange(0))
+@click.option("--videos", default=120, show_default=True, type=click.IntRange(5), help="Per seed and noise.")
+@click.option(
+    "--perception",
+    default="world-noisy",
+    show_default=True,
+    type=click.Choice(["world-noisy", "classical"]),
+    help="What pairs are made from: masklets that a cascade gets with errors, or the pictures.",
+)
+@click.option("--noise", "noises", multiple=True, default=[""], help="As of audit; repeatable.")
+@click.option("--knobs", default="plan", show_default=True, help="As of audit.")
+@click.option("--without-knob", default="", help="Leave out videos with this difficulty.")
+@click.option("--reviews", is_flag=True, help="Learn from what people decided in the catalog, too.")
+@click.option("--leave-one-out", "leave_out", is_flag=True, help="Fit again without each signal, too.")
+@click.option("--videos-dir", type=FOLDER, help="Keep the rendered videos here and use them again.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; default: one per core.")
+@click.option("--out", required=True, type=FILE, help="Where to write the filter, a .json file.")
+@as_json
+def calibrate(out: Path, reviews: bool, leave_out: bool, as_json: bool, **given: Any) -> None:
+    """Fit the noise filter to pairs whose truth is known."""
+    from strefer_core.commands import calibrate as command
+
+    command.run(command.options(**given), out, reviews=reviews, leave_out=leave_out, as_json=as_json)
 
 
 @main.command()

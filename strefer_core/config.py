@@ -147,6 +147,10 @@ class InstructionsConfig(_Section):
 
 
 class QualityConfig(_Section):
+    # Estimates the chance that a pair is wrong: a shipped filter's name, a .json file's path, or "" for none;
+    # then single checks decide.
+    filter: str = ""
+    target_error: float = Field(0.02, gt=0, lt=1)  # share of wrong pairs among those accepted
     max_area_jump: float = 4.0  # largest ratio of mask areas of neighbouring visible frames
     min_forward_backward_iou: float = 0.3
     min_visible_frames: int = 3
@@ -210,6 +214,56 @@ class ServedEndpoint(_Section):
         return key if text else None
 
 
+class GateConfig(_Section):
+    """Bars that a drop must meet to be published. Nothing here changes a result."""
+
+    max_failed_share: float = Field(
+        0.5, ge=0, le=1, description="Largest share of a drop's videos that failed"
+    )
+    min_accepted_share: float = Field(
+        0.2, ge=0, le=1, description="Smallest share of its pairs to be accepted"
+    )
+    max_estimated_error: float = Field(
+        0.05, ge=0, le=1, description="Largest mean chance that an accepted pair is wrong"
+    )
+    max_check_share: float = Field(
+        0.6, ge=0, le=1, description="Largest share of its pairs that any one check stops"
+    )
+    max_drift: float = Field(
+        0.25, ge=0, description="Largest population stability index of groups or task types to the last drop"
+    )
+    max_largest_share: float = Field(
+        0.6, gt=0, le=1, description="Largest share of one group or task type; beyond it a warning"
+    )
+    min_videos: int = Field(3, ge=1, description="Shares of smaller drops are shown, but keep nothing out")
+    answer_wait_s: float = Field(
+        3600.0, gt=0, description="How long a run waits for a person to open a gate; then it stays closed"
+    )
+
+
+class AlertsConfig(_Section):
+    """Who is told that something went wrong. Everything is logged, whatever is set here."""
+
+    webhook_url: SecretStr | None = Field(None, description="Gets a JSON POST per alert; may hold a token")
+    webhook_timeout_s: float = Field(10.0, gt=0, description="Longest wait for it")
+    drop_expected_s: float | None = Field(
+        None, gt=0, description="The nightly run alerts where the last drop is older; unset: never"
+    )
+    run_late_s: float = Field(
+        6 * 3600.0,
+        gt=0,
+        description="A run alerts that takes so much longer than its last ten did on average",
+    )
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_address(cls, url: SecretStr | None) -> SecretStr | None:
+        text = url.get_secret_value() if url else ""
+        if text and not text.startswith(("http://", "https://")):
+            raise ValueError("write http://host/path or https://host/path")
+        return url if text else None
+
+
 class Settings(BaseSettings):
     """Where things are. Every field is read from `STREFER_<NAME>`; nested ones with `__`."""
 
@@ -231,17 +285,25 @@ class Settings(BaseSettings):
     drop_poll_s: float = Field(20.0, gt=0, description="How often the watcher looks for new objects")
     cache_dir: Path | None = Field(None, description="Where workers keep fetched videos; default under home")
     cache_max_bytes: int = 20 * 2**30
+    picture_dir: Path | None = Field(None, description="Where dashboards keep pictures; default under home")
     max_attempts: int = Field(
         3, ge=1, description="Starts of one stage on one video before it counts as failed"
     )
     vlm: ServedEndpoint = ServedEndpoint()  # a model that sees; the same server as `llm` may be named
     llm: ServedEndpoint = ServedEndpoint()
+    gate: GateConfig = GateConfig()
+    alerts: AlertsConfig = AlertsConfig()
     pipeline: PipelineConfig = PipelineConfig()
 
     @property
     def video_cache_dir(self) -> Path:
         """Where this machine keeps fetched videos."""
         return self.cache_dir or home() / "cache" / "videos"
+
+    @property
+    def picture_cache_dir(self) -> Path:
+        """Where the dashboards keep the frames and masks that they drew."""
+        return self.picture_dir or home() / "cache" / "pictures"
 
     @classmethod
     def settings_customise_sources(

@@ -116,6 +116,10 @@ class Masklet:
     area_jump: float | None = None  # largest ratio of mask areas on neighbouring visible frames, >= 1
     position_jump: float | None = None  # largest step between these, in diagonals of the mask's box
     loss_sharpness: float | None = None  # of the picture where the mask vanishes, over the video's median
+    # Lowest likeness of what the mask covers on a frame with what it covers on all of them, 0..1.
+    appearance_similarity: float | None = None
+    # Share of the mask that has the colour which the entity is named by, on its worst frames, 0..1.
+    colour_agreement: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,9 +27,11 @@ from pydantic import BaseModel
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from strefer_core import data_model as dm
+from strefer_core import metrics
 from strefer_core.backends import registry
 from strefer_core.config import PipelineConfig
 from strefer_core.errors import InputError, MismatchError, MissingInput, StreferError, WorkerLost
+from strefer_core.quality.filter_files import filter_id
 from strefer_core.served.accounting import recording
 from strefer_core.store import documents
 
@@ -92,7 +94,7 @@ STAGES: dict[str, Stage] = {
         Stage(name="entities", version=1, queue="llm", needs=("videos",), result_type=dm.EntitiesResult),
         Stage(
             name="masklets",
-            version=2,
+            version=3,
             queue="gpu",
             needs=("videos", "entities"),
             result_type=dm.MaskletsResult,
@@ -106,14 +108,14 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="instructions",
-            version=2,
+            version=3,
             queue="llm",
             needs=("videos", "clips", "entities", "masklets", "transcript"),
             result_type=dm.InstructionsResult,
         ),
         Stage(
             name="quality",
-            version=2,
+            version=3,
             queue="cpu",
             needs=("videos", "clips", "entities", "masklets", "transcript", "instructions"),
             result_type=dm.QualityResult,
@@ -130,7 +132,9 @@ def section(config: PipelineConfig, stage: str) -> BaseModel:
 
 
 def backend_id(config: PipelineConfig, stage: str) -> str:
-    """Id of the backend that `config` names for a stage; "" for a stage that has none."""
+    """Id of the backend that `config` names for a stage, of `quality` that of its filter; "": it has none."""
+    if stage == "quality":
+        return filter_id(config.quality.filter)
     name = getattr(section(config, stage), "backend", None)
     return registry.entry(stage, name).id if name else ""
 
@@ -306,6 +310,7 @@ def run_stage(
         with recording() as calls:  # of served models; they cost something however the run ends
             run, result = _Attempt(request, attempt, ledger, blobs, fetch_video).settle(max_attempts)
         ledger.finish(run, result, calls)
+        metrics.stage_ended(run)
         return run
 
 

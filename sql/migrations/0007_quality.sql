@@ -5,6 +5,15 @@
 alter table instructions add column pair_key text not null default '';
 create index instructions_pair_key_idx on instructions (video_id, pair_key);
 
+-- Lowest likeness of what a track's mask covers on one frame with what it covers on all of them; share of it
+-- that has the colour which the entity is named by, on its worst frames.
+alter table masklets
+    add column appearance_similarity double precision,
+    add column colour_agreement double precision,
+    add constraint masklets_appearance_in_range check (
+        appearance_similarity between 0 and 1 and colour_agreement between 0 and 1
+    );
+
 -- A filter: coefficients, thresholds and the curve by which it was found right, as one document.
 create table filters (
     filter_id text not null,  -- hash of the document
@@ -70,3 +79,63 @@ create index gates_newest_idx on gates (drop_id, decided_at desc);
 
 -- The filter whose verdicts a version was published by.
 alter table datasets add column filter_id text;
+
+-- In which queue a pair was reviewed: 'borderline' is chosen by the filter's doubt, 'sample' by chance, so only
+-- the second one says how often accepted pairs are wrong. '': by itself, from the page of its video.
+alter table reviews add column queue text not null default '';
+alter table reviews add constraint reviews_queue_known check (queue in ('', 'borderline', 'sample'));
+
+-- What the view instruction_status says, written down per video whenever a run or a review changes it: pages
+-- read 100,000 pairs in milliseconds, and nobody has to remember to refresh anything.
+create table pair_status (
+    instruction_id text not null,
+    video_id text not null,
+    pair_key text not null,
+    group_name text not null,
+    task_type text not null,
+    status text not null,
+    verdict text not null,  -- by the flags alone, before any review
+    failed_checks text[],
+    error_estimate double precision,  -- chance that the pair is wrong; null: no filter looked at it
+    error_threshold double precision,
+    decision text,  -- of the newest review
+    review_queue text,
+    review_rank integer,  -- 0: stopped by the filter alone, 1: let through; null: not worth a person's time
+    review_distance double precision not null,  -- from the filter's threshold; 2: no filter looked at it
+    sample_key text not null generated always as (md5(instruction_id)) stored,  -- an order by chance
+    constraint pair_status_pkey primary key (instruction_id),
+    constraint pair_status_instruction_fkey foreign key (instruction_id)
+        references instructions on delete cascade,
+    constraint pair_status_status_known check (status in ('accepted', 'quarantined', 'unchecked')),
+    constraint pair_status_verdict_known check (verdict in ('accepted', 'quarantined', 'unchecked'))
+);
+-- Replacing the rows of one video, counting them by drop.
+create index pair_status_video_idx on pair_status (video_id);
+-- The two review queues hold what nobody has decided on.
+create index pair_status_borderline_idx on pair_status (review_rank, review_distance, instruction_id)
+    where decision is null and review_rank is not null;
+create index pair_status_sample_idx on pair_status (sample_key)
+    where decision is null and verdict = 'accepted';
+
+-- How many objects of a video each check looked at and what it found, likewise kept up to date.
+create table check_counts (
+    video_id text not null,
+    stage text not null generated always as ('quality') stored,
+    fingerprint text not null,
+    check_name text not null,
+    object_kind text not null,
+    objects bigint not null,
+    warned bigint not null,
+    failed bigint not null,
+    -- The values themselves, and those of them that are findings, without what is no finite number: a
+    -- distribution over 100,000 objects is read from some thousand rows.
+    numbers double precision[] not null,
+    findings double precision[] not null,
+    lowest double precision,  -- of `numbers`; null: there is none
+    highest double precision,
+    low_threshold double precision not null,
+    high_threshold double precision not null,
+    constraint check_counts_pkey primary key (video_id, check_name, object_kind),
+    constraint check_counts_run_fkey foreign key (video_id, stage, fingerprint)
+        references stage_runs on delete cascade
+);

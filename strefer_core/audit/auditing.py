@@ -17,6 +17,10 @@ from strefer_core.config import PipelineConfig
 from strefer_core.errors import ConfigError
 from strefer_core.probe.pool import Advance, run_all, videos_folder
 from strefer_core.probe.videos import PLAN, world_videos
+from strefer_core.quality.filters import load_filter
+
+NOISE = "x1.5"
+"""Half again as many errors as the published figures of the models suggest: enough for a filter to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +31,13 @@ class AuditOptions:
     videos: int = 200
     perception: PerceptionName = "world"
     knobs: str = PLAN  # see `probe.videos.knobs_of`
-    noise: str = ""  # rates that differ from the defaults: "miss=0.2,switch=0.05"
+    noise: str = ""  # of world-noisy, as `Noise.parse` reads it; "": `NOISE`
     videos_dir: Path | None = None  # rendered videos are kept here; None: in a folder that is removed
     jobs: int | None = None  # processes; None: one per core
     out_dir: Path | None = None  # for the wrong pairs; None: they are only counted
     config: PipelineConfig = field(default_factory=PipelineConfig)
+    # Name or file of a filter whose acceptance is judged too; "": what single checks accept; None: neither.
+    filter: str | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0 or self.videos < 1:
@@ -44,9 +50,17 @@ class AuditOptions:
             raise ConfigError(f"--noise is for world-noisy; {self.perception} has no error model")
 
     @property
+    def checked_config(self) -> PipelineConfig:
+        """The pipeline's settings with this audit's filter."""
+        if self.filter is None:
+            return self.config
+        quality = self.config.quality.model_copy(update={"filter": self.filter})
+        return self.config.model_copy(update={"quality": quality})
+
+    @property
     def rates(self) -> Noise:
         """The error rates. Raises ConfigError where `noise` names none or is malformed."""
-        return Noise.parse(self.noise)
+        return Noise.parse(self.noise or NOISE)
 
     def plain(self) -> dict[str, Any]:
         """As the report has them: what the figures hang on."""
@@ -58,6 +72,8 @@ class AuditOptions:
             "noise": asdict(self.rates) if self.perception == "world-noisy" else None,
             "transcript": self.config.transcript.backend,
             "instructions": self.config.instructions.backend,
+            "filter": self.filter,
+            "target_error": None if self.filter is None else self.config.quality.target_error,
         }
 
 
@@ -78,7 +94,9 @@ def audit(options: AuditOptions, advance: Advance = lambda *_: None) -> AuditRep
 
 def results_of(options: AuditOptions, advance: Advance = lambda *_: None) -> Sequence[Audited]:
     """Every video judged, in order. Raises as `audit` does."""
-    rates = options.rates
+    rates, config = options.rates, options.checked_config
+    if options.filter:
+        load_filter(options.filter).threshold(config.quality.target_error)  # now, not in every process
     with videos_folder(options.videos_dir) as folder:
         jobs = [
             Job(
@@ -86,7 +104,8 @@ def results_of(options: AuditOptions, advance: Advance = lambda *_: None) -> Seq
                 perception=options.perception,
                 noise=rates,
                 seed=options.seed,
-                config=options.config,
+                config=config,
+                checks=options.filter is not None,
             )
             for video in world_videos(options.seed, options.videos, options.knobs, Path(folder))
         ]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from strefer_core.audit import figures
+from strefer_core.audit import figures, filtering
 from strefer_core.audit.checking import Verdict
 from strefer_core.audit.examples import Example, examples_of
 from strefer_core.audit.running import Audited
@@ -42,6 +42,12 @@ class AuditReport:
     balance: dict[str, Any]
     diversity: dict[str, Any]
     blocks_of_50_complete: bool | None  # every 50 videos show all task types and groups; None: fewer videos
+    # With a filter, else None: shares of wrong pairs before it and among those that it accepts, and the share
+    # of the right pairs that it accepts; `filtering` has them by task type, and what text alone then tells.
+    raw_error_rate: float | None
+    accepted_error_rate: float | None
+    yield_of_right_pairs: float | None
+    filtering: dict[str, Any] | None
     seconds: float = 0.0  # that all of it took
 
     @property
@@ -82,6 +88,7 @@ def make_report(results: Sequence[Audited], options: dict[str, Any], seed: int) 
         balance=figures.balance(verdicts, examples),
         diversity=figures.diversity(verdicts),
         blocks_of_50_complete=figures.is_complete(results),
+        **filtering.figures_of(judged, seed),
     )
 
 

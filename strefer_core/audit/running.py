@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from strefer_core import data_model as dm
 from strefer_core.audit.checking import Checker, Verdict
@@ -13,6 +15,9 @@ from strefer_core.config import PipelineConfig
 from strefer_core.pipeline import Filtered
 from strefer_core.probe.pool import one_thread, reason
 from strefer_core.probe.videos import Source, load_checked
+from strefer_core.quality.features import features
+from strefer_core.quality.measured import Measured
+from strefer_core.stages.quality import measure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +29,7 @@ class Job:
     noise: Noise
     seed: int  # of the noise
     config: PipelineConfig
+    checks: bool = False  # also run the stage `quality`, and keep what the filter sees of each pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,8 @@ class Audited:
     name: str
     knobs: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    accepted_ids: frozenset[str] | None = None  # None: the stage `quality` was not run
+    features: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by instruction id, likewise
     filtered: str | None = None  # why a stage went no further
     failure: str | None = None
 
@@ -60,4 +68,14 @@ def _audit(job: Job) -> Audited:
     masklets = running.result("masklets", dm.MaskletsResult).masklets
     checker = Checker(Judge(truth), entities, masklets)
     verdicts = tuple(checker.check(pair) for pair in pairs)
-    return Audited(name=job.video.name, knobs=truth.knobs, verdicts=verdicts)
+    found = Audited(name=job.video.name, knobs=truth.knobs, verdicts=verdicts)
+    return replace(found, **_checked(running)) if job.checks else found
+
+
+def _checked(running: Running) -> dict[str, Any]:
+    accepted = running.run("quality", dm.QualityResult).accepted_ids
+    video = running.result("videos", dm.VideosResult).video
+    given = Measured.of(video, running.results)
+    values = measure(given)
+    seen = {item.instruction_id: features(item, given, values) for item in given.instructions}
+    return {"accepted_ids": frozenset(accepted), "features": seen}

@@ -1,7 +1,7 @@
 """How good a track is, measured when it is made; the quality stage decides what is good enough.
 
 What can be wrong with a track without anybody knowing the truth: the detector no longer sees a thing of its
-noun under it, its mask jumps in place or size, it ends where the picture is blurred.
+noun under it, its mask jumps in place, size or colours, it ends where the picture is blurred.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
+from strefer_core.appearance import Histogram, colour_index, histogram, similarity
+from strefer_core.backends.classical.attributes import COLOUR_NAMES, colour_shares
 from strefer_core.backends.interfaces import Detection, Footage
 from strefer_core.cascades.anchors import NAMES, picture_sharpness
 from strefer_core.cascades.steps import box_iou
 from strefer_core.masks import tight_box
 
+_WORST = 0.1  # share of the frames that count as its worst
 _AGREES = 0.5  # IoU of a new box with the mask's box
 
 
@@ -30,6 +33,8 @@ class BirthQuality:
     area_jump: float | None
     position_jump: float | None
     loss_sharpness: float | None
+    appearance_similarity: float | None
+    colour_agreement: float | None
 
 
 def measure(
@@ -37,6 +42,7 @@ def measure(
     masks: NDArray[np.bool_],
     boxes: Mapping[int, Sequence[Detection]],
     noun: int,
+    colour: str | None,
 ) -> BirthQuality:
     """Measure the masks of one entity.
 
@@ -45,6 +51,7 @@ def measure(
         masks: (F, H, W) on the sampled frames, working size.
         boxes: of the frames that the detector looked at, by index.
         noun: place of the entity's noun in the boxes' `noun_scores`.
+        colour: that it is named by; None: by none.
     """
     own = [tight_box(mask) for mask in masks]
     areas = [int(np.count_nonzero(mask)) for mask in masks]
@@ -53,6 +60,8 @@ def measure(
         area_jump=area_jump(areas),
         position_jump=position_jump(own),
         loss_sharpness=loss_sharpness(footage, areas),
+        appearance_similarity=appearance_similarity(footage, masks),
+        colour_agreement=colour_agreement(footage, masks, colour),
     )
 
 
@@ -89,6 +98,28 @@ def loss_sharpness(footage: Footage, areas_px: Sequence[int]) -> float | None:
     sharpness = [picture_sharpness(footage, index) for index in range(len(areas_px))]
     typical = float(np.median(sharpness))
     return float(min(sharpness[i] for i in lost) / typical) if typical else None
+
+
+def appearance_similarity(footage: Footage, masks: NDArray[np.bool_]) -> float | None:
+    """Lowest likeness, 0..1, of the colours under the mask on one frame with those on all its frames:
+    a track that went over to another thing shows two things' colours. None below two visible frames."""
+    shown = [index for index, mask in enumerate(masks) if mask.any()]
+    if len(shown) < 2:
+        return None
+    looks = [histogram(colour_index(footage.images[footage.sampled[i]]), masks[i]) for i in shown]
+    usual: Histogram = np.stack(looks).mean(axis=0)
+    return min(1.0, *(similarity(look, usual) for look in looks))
+
+
+def colour_agreement(footage: Footage, masks: NDArray[np.bool_], colour: str | None) -> float | None:
+    """Share of the masked pixels, 0..1, that have the colour of this name: of the visible frames the lower
+    tenth. None for no name, one that is not known, or a track that is never visible."""
+    shown = [index for index, mask in enumerate(masks) if mask.any()]
+    if colour not in COLOUR_NAMES or not shown:
+        return None
+    place = COLOUR_NAMES.index(colour)
+    shares = [colour_shares(footage.images[footage.sampled[i]], masks[i])[place] for i in shown]
+    return float(np.clip(np.quantile(shares, _WORST), 0, 1))
 
 
 def _step(a: dm.Box, b: dm.Box) -> float:

@@ -13,9 +13,12 @@ from strefer_core.config import settings
 from strefer_core.console import emit, progress, say, table
 
 
-def options(**given: Any) -> AuditOptions:
-    """Options as typed. Raises ConfigError where they make no sense."""
-    return AuditOptions(config=settings().pipeline, **given)
+def options(*, filter: str | None, **given: Any) -> AuditOptions:
+    """Options as typed; an empty filter stands for the perception's. Raises ConfigError where they make no
+    sense."""
+    own = "classical" if given["perception"] == "classical" else "world-noisy"
+    chosen = own if filter == "" else filter
+    return AuditOptions(config=settings().pipeline, filter=chosen, **given)
 
 
 def run(options: AuditOptions, *, as_json: bool) -> bool:
@@ -36,6 +39,8 @@ def tables(report: AuditReport) -> Group:
     if not report.pairs:
         return Group(Text("no video gave a pair"))
     parts = [_tasks(report), _groups(report), _kinds(report), _looks(report)]
+    if report.filtering is not None:
+        parts.append(_filtering(report, report.filtering))
     return Group(*(item for part in parts for item in (part, Text())))
 
 
@@ -59,6 +64,21 @@ def _kinds(report: AuditReport) -> Table:
     return table(
         "Wrong pairs by kind of fault", ["kind", "pairs"], [[*item] for item in report.kinds.items()]
     )
+
+
+def _filtering(report: AuditReport, found: dict[str, Any]) -> Table:
+    rows = [
+        [name, row["accepted"], *map(_share, (row["raw_error_rate"], row["accepted_error_rate"])),
+         _share(row["yield_of_right_pairs"])]
+        for name, row in found["tasks"].items()
+    ]  # fmt: skip
+    low, high = found["accepted_error_rate_low"], found["accepted_error_rate_high"]
+    after = f"{_share(report.accepted_error_rate)}  ({_share(low)} to {_share(high)})"
+    rows.append(
+        ["all", found["accepted"], _share(report.raw_error_rate), after, _share(report.yield_of_right_pairs)]
+    )
+    columns = ["task type", "accepted", "error rate before", "and after", "right pairs accepted"]
+    return table(f"Filter {report.options['filter']}", columns, rows)
 
 
 def _looks(report: AuditReport) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from strefer_core.stages.quality import CHECKS
+from strefer_core.quality.checks import CHECKS
 from strefer_core.stages.task_table import task_rows
 
 _LIMITS = """\

@@ -59,5 +59,5 @@ def make_masklet(
         start_frame_index=one.track.detection.frame_index,
         forward_backward_iou=one.track.forward_backward_iou,
         assignment_score=one.score,
-        **asdict(measure(footage, working, outcome.boxes, noun)),
+        **asdict(measure(footage, working, outcome.boxes, noun, dict(entity.attributes).get("colour"))),
     )

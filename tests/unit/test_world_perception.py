@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -727,6 +727,8 @@ def test_rates_are_read_from_text() -> None:
     assert Noise.parse("") == Noise()
     assert Noise.parse(" miss=0.2, switch = 0.05 ") == Noise(miss=0.2, switch=0.05)
     assert Noise.parse("none") == Noise.none()
+    assert Noise.parse("x1.5") == Noise().scaled(1.5)
+    assert Noise.parse("x2, miss=0.2") == replace(Noise().scaled(2), miss=0.2)
     exact = Noise.parse("none,miss=1")
     assert (exact.miss, exact.spurious, exact.doubt) == (1, 0, 0)
 

@@ -10,6 +10,7 @@ Compare over a range of noise (`Noise.scaled`, `Noise.parse`), not at one point.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -137,20 +138,21 @@ class Noise:
     def parse(cls, text: str) -> Noise:
         """Read `miss=0.2,switch=0.05`: the named rates, the others at their defaults.
 
-        A first item `none` sets those not named to no error: `none,miss=0.2`. An empty text is the defaults.
+        A first item sets those not named: `none` to no error (`none,miss=0.2`), `x1.5` to one and a half
+        times the defaults, as `scaled`. An empty text is the defaults.
 
         Raises:
             ConfigError: an unknown name, no number, named twice, or out of range.
         """
         items = [item.strip() for item in text.split(",") if item.strip()]
-        base = cls.none() if items[:1] == ["none"] else cls()
+        base = _base(items[0]) if items else None
         values: dict[str, float] = {}
-        for item in items[1:] if items[:1] == ["none"] else items:
+        for item in items[1:] if base else items:
             name, value = _read(item)
             if name in values:
                 raise ConfigError(f"noise {name} is given twice")
             values[name] = value
-        return replace(base, **values)
+        return replace(base or cls(), **values)
 
     def scaled(self, factor: float) -> Noise:
         """All error rates times a factor, each capped at its most; shares and `recover` stay.
@@ -171,6 +173,14 @@ class Noise:
             (one.name, getattr(self, one.name), one.metadata["meaning"], one.metadata["source"])
             for one in fields(self)
         ]
+
+
+def _base(item: str) -> Noise | None:
+    """What a first item sets all rates to; None where it is one of them."""
+    if item == "none":
+        return Noise.none()
+    factor = re.fullmatch(r"x(\d+(?:\.\d+)?)", item)
+    return Noise().scaled(float(factor[1])) if factor else None
 
 
 def _read(item: str) -> tuple[str, float]:
