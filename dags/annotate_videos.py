@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, task_group
 from airflow.sdk.bases.operator import chain
 
-from operators import flow
+from operators import alerts, flow
 from operators.assets import VIDEOS
 from operators.stage import StageOperator
 
@@ -30,6 +30,7 @@ with DAG(
     schedule=[VIDEOS],
     catchup=False,
     max_active_runs=2,
+    deadline=alerts.deadlines(),
     default_args=flow.RETRIES,
     params={"drop_ids": flow.DROP_IDS, "failure_tolerance": flow.TOLERANCE},
     tags=["strefer"],

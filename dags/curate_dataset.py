@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, task_group
 
-from operators import flow
+from operators import alerts, flow, validation
 from operators.assets import INSTRUCTIONS
 from operators.stage import StageOperator
 
 DOC = """
 ### Curate dataset
-Starts when `annotate_videos` has written instructions. Runs the row checks of the `quality` stage, then
-publishes everything accepted so far as one dataset version: the released JSON format, JSONL, a manifest
-with checksums and lineage, and a data card. A version is named by its content: publishing the same
-content again makes nothing new, and readers see a whole version or none.
+Starts when `annotate_videos` has written instructions. Runs the row checks of the `quality` stage, and holds
+each drop against expectations of its tables and against bars (`STREFER_GATE__...`): failed videos, accepted
+pairs, estimated error, what one check stops, drift from the last drop that was let through.
+
+A drop below a bar stays unpublished: `gate` fails and names the bar and the rows. First `override` asks a
+person (*Required Actions*); Approve lets the drop through until the next decision on it. No answer in time is
+a no; clear `override` to be asked again, `validate_drops` to decide again.
+
+Then everything accepted so far, of drops that are not held, becomes one dataset version: the released JSON
+format, JSONL, a manifest with checksums and lineage, and a data card. A version is named by its content:
+publishing the same content again makes nothing new, and readers see a whole version or none.
 
 | parameter | meaning |
 |---|---|
@@ -29,6 +36,7 @@ with DAG(
     schedule=[INSTRUCTIONS],
     catchup=False,
     max_active_runs=1,
+    deadline=alerts.deadlines(),
     default_args=flow.RETRIES,
     params={"drop_ids": flow.DROP_IDS, "failure_tolerance": flow.TOLERANCE},
     tags=["strefer"],
@@ -45,4 +53,8 @@ with DAG(
         )
 
     done = batch.expand(video_ids=flow.find_videos(after="instructions", before="quality"))
-    done >> flow.publish() >> flow.gate(flow.CURATE_STAGES)
+    held = validation.validate_drops()
+    asked = validation.OverrideOperator.partial(task_id="override").expand_kwargs(held)
+    published = flow.publish()
+    done >> held >> published
+    asked >> published >> validation.validate_dataset() >> flow.gate(flow.CURATE_STAGES, with_bars=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, task_group
 
-from operators import flow
+from operators import alerts, flow
 from operators.assets import DROPS
 from operators.stage import StageOperator
 
@@ -13,7 +13,7 @@ DOC = """
 Finds objects under the drop prefix that no drop holds yet (a folder there is a drop), gives each its
 identity (the hash of its bytes), probes and measures it on the `cpu` workers, and filters what is black,
 frozen, too short or a near-duplicate. A file that is no video becomes a failed row with the reason; the
-rest goes on.
+rest goes on. Finding nothing, with the last drop older than `STREFER_ALERTS__DROP_EXPECTED_S`, it alerts.
 
 | parameter | meaning |
 |---|---|
@@ -29,6 +29,7 @@ with DAG(
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 2 * * *", timezone="UTC"), assets=[DROPS]),
     catchup=False,
     max_active_runs=1,
+    deadline=alerts.deadlines(),
     default_args=flow.RETRIES,
     params={
         "drop_id": Param("", type="string", title="Drop", pattern=r"^[^/]{0,100}$"),
@@ -48,5 +49,6 @@ with DAG(
         )
 
     keys = flow.find_drops()
-    filtered = flow.filter_near_duplicates()
-    batch.expand(keys=keys) >> filtered >> flow.announce_videos(keys) >> flow.gate(flow.INGEST_STAGES, keys)
+    filtered, judged = flow.filter_near_duplicates(), flow.gate(flow.INGEST_STAGES, keys)
+    batch.expand(keys=keys) >> filtered >> flow.announce_videos(keys) >> judged
+    alerts.watch_arrivals(keys) >> judged

@@ -10,8 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Metadata, Param, TriggerRule, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from operators.alerts import Alert
 from operators.assets import DATASETS, INSTRUCTIONS, VIDEOS
 from strefer_core.batching import batches
 from strefer_core.config import settings
@@ -118,26 +119,38 @@ def announce_instructions() -> Iterator[Metadata]:
     yield from _announce(INSTRUCTIONS, run_drop_ids())
 
 
-@task(outlets=[DATASETS], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+@task(outlets=[DATASETS], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def publish() -> Iterator[Metadata]:
-    """Write a dataset version of everything accepted; the same content is the same version."""
+    """Write a dataset version of all that is accepted and not held; the same content is the same version.
+
+    Its rule lets it run where nobody had to be asked: to ALL_DONE_MIN_ONE_SUCCESS a skipped task is not done.
+    """
     from strefer_core import worker
-    from strefer_core.publish import publish_dataset
+    from strefer_core.publish import AllHeld, publish_dataset
 
     try:
         release = publish_dataset(worker.catalog(), worker.objects(), settings().pipeline)
+    except AllHeld as error:  # the gate's leaf says which bars
+        raise AirflowSkipException(str(error)) from error
     except InputError as error:  # nothing was accepted: a retry cannot help
         raise AirflowFailException(str(error)) from error
     yield Metadata(DATASETS, {"version": release.version, "is_new": release.is_new, "counts": release.counts})
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE)
-def gate(stages: Sequence[str], batches_of_keys: list[list[str]] | None = None) -> dict[str, dict[str, int]]:
-    """The run's only leaf: fails where any task failed or too large a share of a drop's videos did."""
+@task(trigger_rule=TriggerRule.ALL_DONE, on_failure_callback=Alert(kind="failed"))
+def gate(
+    stages: Sequence[str], batches_of_keys: list[list[str]] | None = None, *, with_bars: bool = False
+) -> dict[str, dict[str, int]]:
+    """The run's only leaf: fails where any task failed or too large a share of a drop's videos did.
+
+    With `with_bars` also where a drop is below its bars and nobody let it through.
+    """
     from strefer_core import worker
 
     context: Any = get_current_context()
     run, tolerance = context["dag_run"], float(context["params"]["failure_tolerance"])
+    if with_bars:
+        _fail_if_held(run.run_id)
     states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])[run.run_id]
     if broken := sorted(name for name, state in states.items() if state in ("failed", "upstream_failed")):
         raise AirflowFailException(f"tasks failed: {', '.join(broken)}; their logs name videos and reasons")
@@ -151,3 +164,12 @@ def gate(stages: Sequence[str], batches_of_keys: list[list[str]] | None = None) 
                 )
             seen.setdefault(drop_id, {})[progress.stage] = progress.done
     return seen
+
+
+def _fail_if_held(dag_run_id: str) -> None:
+    from strefer_core import worker
+    from strefer_core.validation import bars
+
+    gates = worker.catalog().gates_of_run(dag_run_id)
+    if held := [bars.told(one) for one in gates if not one.is_open]:
+        raise AirflowFailException("\n".join(held))

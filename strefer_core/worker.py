@@ -11,6 +11,7 @@ so Celery keeps no results. Start a worker with
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.signals import worker_process_shutdown
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
+from strefer_core import metrics
 from strefer_core.config import PipelineConfig, settings
 from strefer_core.data_model import StageRun
 from strefer_core.errors import MismatchError, StoreError
@@ -92,6 +95,7 @@ def run_stage_task(message: dict[str, Any]) -> None:
     except MismatchError as error:
         catalog().finish(refused(key, error), None)
         return
+    metrics.queue_waited(request.stage, time.time() - message.get("sent_at_s", time.time()))
     try:
         run_stage(
             request,
@@ -104,6 +108,12 @@ def run_stage_task(message: dict[str, Any]) -> None:
         log.info("stage=%s video=%s status=busy", request.stage, request.video_id)
         return  # the process that holds the lock closes every request for this computation
     catalog().finish_requests(*key)  # also where it was settled before this message came
+
+
+@worker_process_shutdown.connect
+def _end(**_: Any) -> None:
+    """A worker's child ends without Python's own exit handlers; what it measured is sent before."""
+    metrics.stop()
 
 
 def read_request(message: dict[str, Any]) -> StageRequest:
@@ -158,7 +168,13 @@ def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -
     dumped = config.model_dump(mode="json")
     with broker_errors(), app.producer_pool.acquire(block=True) as producer:
         for video_id, fingerprint in pairs:
-            message = {"video_id": video_id, "stage": stage, "fingerprint": fingerprint, "config": dumped}
+            message = {
+                "video_id": video_id,
+                "stage": stage,
+                "fingerprint": fingerprint,
+                "config": dumped,
+                "sent_at_s": time.time(),
+            }
             run_stage_task.apply_async((message,), queue=STAGES[stage].queue, producer=producer)
 
 

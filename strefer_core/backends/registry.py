@@ -6,11 +6,13 @@ digest of their prompts, so that a changed prompt is a changed computation.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
 
+from strefer_core import metrics
 from strefer_core.errors import ConfigError
 from strefer_core.served.prompt import digest
 
@@ -67,5 +69,8 @@ def load(stage: str, name: str) -> Any:
 
 @cache
 def _build(factory: str) -> Any:
+    started = time.perf_counter()
     module, attribute = factory.split(":")
-    return getattr(import_module(module), attribute)()
+    backend = getattr(import_module(module), attribute)()
+    metrics.backend_loaded(attribute, time.perf_counter() - started)
+    return backend

@@ -59,7 +59,7 @@ def _follow(
     shown: dict[str, TaskID] = {}
     states: dict[str, str] = {}
     runs: list[DagRun] = []
-    next_look = 0.0
+    next_look, is_told = 0.0, False
     for runs in core.follow(client, first):
         for run in runs:
             if states.get(run.run_id) != run.state:
@@ -72,9 +72,16 @@ def _follow(
             if stage not in shown:
                 shown[stage] = bars.add_task(stage, total=total)
             bars.update(shown[stage], completed=sum(counts.values()), total=total)
+        if not is_told and (is_told := _is_held(catalog, drop_id)):
+            say(f"  {drop_id} is below its bars; a person is asked at {client.url}/required_actions")
         # A look at a drop of 100,000 videos takes seconds: never spend more than a tenth of the time on it.
         next_look = began + 10 * (time.monotonic() - began)
     return runs
+
+
+def _is_held(catalog: Catalog, drop_id: str) -> bool:
+    gate = catalog.newest_gates([drop_id]).get(drop_id)
+    return gate is not None and not gate.is_open
 
 
 def table_of(report: core.DropReport) -> object:

@@ -93,7 +93,14 @@ def test_the_gate_is_the_only_leaf(dags: dict[str, Any], dag_id: str) -> None:
 @pytest.mark.parametrize(
     ("dag_id", "edges"),
     [
-        ("ingest_videos", [("find_drops", "batch.register"), ("batch.register", "batch.videos")]),
+        (
+            "ingest_videos",
+            [
+                ("find_drops", "batch.register"),
+                ("batch.register", "batch.videos"),
+                ("watch_arrivals", "gate"),
+            ],
+        ),
         (
             "annotate_videos",
             [
@@ -106,7 +113,18 @@ def test_the_gate_is_the_only_leaf(dags: dict[str, Any], dag_id: str) -> None:
                 ("batch.instructions", "announce_instructions"),
             ],
         ),
-        ("curate_dataset", [("find_videos", "batch.quality"), ("batch.quality", "publish")]),
+        (
+            "curate_dataset",
+            [
+                ("find_videos", "batch.quality"),
+                ("batch.quality", "validate_drops"),
+                ("validate_drops", "override"),
+                ("validate_drops", "publish"),
+                ("override", "publish"),
+                ("publish", "validate_dataset"),
+                ("validate_dataset", "gate"),
+            ],
+        ),
         ("probe_masklets", [("probe", "gate")]),
     ],
 )
@@ -158,3 +176,21 @@ def test_the_probe_is_weekly_and_takes_its_parameters_from_the_form(dags: dict[s
         assert getattr(probe, name) == f"{{{{ params.{name} }}}}"
         assert name in probe.template_fields
     assert set(dag.params) == {"seed", "videos", "perception", "knobs", "noise", "min_j_and_f"}
+
+
+def test_a_person_is_asked_once_per_held_drop_and_for_no_other(dags: dict[str, Any]) -> None:
+    override = dags["curate_dataset"].get_task("override")
+    assert override.is_mapped
+    assert override.upstream_task_ids == {"validate_drops"}
+    assert dags["curate_dataset"].get_task("publish").trigger_rule == "none_failed_min_one_success"
+
+
+@pytest.mark.parametrize("dag_id", ["ingest_videos", "annotate_videos", "curate_dataset"])
+def test_failures_and_late_runs_alert(dags: dict[str, Any], dag_id: str) -> None:
+    from operators.alerts import Alert
+
+    (alert,) = dags[dag_id].get_task("gate").on_failure_callback
+    assert isinstance(alert, Alert)
+    (deadline,) = dags[dag_id].deadline
+    assert (deadline.callback.path, deadline.callback.kwargs) == ("operators.alerts.Alert", {"kind": "late"})
+    assert deadline.reference.reference_name == "AverageRuntimeDeadline", "with others no run can be cleared"
