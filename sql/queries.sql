@@ -263,9 +263,14 @@ group by f.check_name, f.severity
 order by f.check_name, f.severity
 
 -- name: insert_dataset
-insert into datasets (version, manifest_key, counts)
-values (:version, :manifest_key, cast(:counts as jsonb))
+insert into datasets (version, manifest_key, counts, filter_id)
+values (:version, :manifest_key, cast(:counts as jsonb), :filter_id)
 on conflict (version) do nothing
+
+-- name: insert_filter
+insert into filters (filter_id, document)
+values (:filter_id, cast(:document as jsonb))
+on conflict (filter_id) do nothing
 
 -- name: insert_dataset_videos
 insert into dataset_videos (version, video_id, fingerprint)
@@ -330,3 +335,561 @@ select probe_id, started_at, value, low, high, previous_value
 from probe_history
 where cascade_name = :cascade and knob = :knob and metric = :metric
 order by started_at, probe_id
+
+-- ---------------------------------------------------------------- pages and reviews: store/pages.py, reviews.py
+
+-- name: lock_pair_status
+-- Whoever writes a video's rows of pair_status and check_counts does so alone and sees what the last one wrote.
+select pg_advisory_xact_lock(hashtextextended('pair_status ' || :video_id, 0))
+
+-- name: forget_pair_status
+delete from pair_status where video_id = :video_id
+
+-- name: note_pair_status
+-- Without a video: of all of them.
+insert into pair_status (
+    instruction_id, video_id, pair_key, group_name, task_type, status, verdict, failed_checks, error_estimate,
+    error_threshold, decision, review_queue, review_rank, review_distance
+)
+select
+    instruction_id, video_id, pair_key, group_name, task_type, status, verdict, failed_checks, error_estimate,
+    error_threshold, decision, review_queue,
+    case
+        when pair_key = '' then null  -- a decision on it could not be found again
+        when flagged_checks = array['error_estimate'] then 0
+        when verdict = 'accepted' then 1
+    end,
+    coalesce(abs(error_estimate - error_threshold), 2)
+from instruction_status
+where cast(:video_id as text) is null or video_id = :video_id
+
+-- name: forget_check_counts
+delete from check_counts where video_id = :video_id
+
+-- name: note_check_counts
+insert into check_counts (
+    video_id, fingerprint, check_name, object_kind, objects, warned, failed, numbers, findings, lowest, highest,
+    low_threshold, high_threshold
+)
+select
+    video_id, fingerprint, check_name, object_kind,
+    count(*), count(*) filter (where severity = 'warn'), count(*) filter (where severity = 'fail'),
+    coalesce(array_agg(value) filter (where value > '-infinity' and value < 'infinity'), '{}'),
+    coalesce(
+        array_agg(value) filter (where value > '-infinity' and value < 'infinity' and severity <> 'info'), '{}'
+    ),
+    min(value) filter (where value > '-infinity' and value < 'infinity'),
+    max(value) filter (where value > '-infinity' and value < 'infinity'),
+    min(threshold), max(threshold)
+from current_flags
+where cast(:video_id as text) is null or video_id = :video_id
+group by video_id, fingerprint, check_name, object_kind
+
+-- name: add_review
+insert into reviews (
+    review_id, video_id, pair_key, instruction_id, decision, turns, note, reviewer, queue
+)
+values (
+    :review_id, :video_id, :pair_key, :instruction_id, :decision, cast(:turns as jsonb), :note, :reviewer, :queue
+)
+on conflict (review_id) do nothing
+
+-- name: newest_reviews
+select distinct on (video_id, pair_key)
+    review_id, video_id, pair_key, instruction_id, decision, turns, note, reviewer, queue, decided_at
+from reviews
+where video_id = any(cast(:video_ids as text[]))
+order by video_id, pair_key, number desc
+
+-- name: newest_drop_figures
+select f.*, g.is_open
+from drop_figures f
+left join lateral (
+    select is_open from gates where gates.drop_id = f.drop_id order by decided_at desc limit 1
+) g on true
+order by f.created_at desc, f.drop_id desc
+limit :count
+
+-- name: drop_figures
+select f.*, g.is_open
+from drop_figures f
+left join lateral (
+    select is_open from gates where gates.drop_id = f.drop_id order by decided_at desc limit 1
+) g on true
+where f.drop_id = :drop_id
+
+-- name: catalog_totals
+select
+    (select count(*) from drops) as drops,
+    (select count(*) from videos) as videos,
+    count(*) as pairs,
+    count(*) filter (where status = 'accepted') as accepted,
+    count(*) filter (where status = 'quarantined') as quarantined,
+    count(*) filter (where decision is null and review_rank = 0) as to_review,
+    count(*) filter (where decision is not null) as reviewed
+from pair_status
+
+-- name: neighbour_drops
+-- The drop before and the one after in time; an unknown drop has neither.
+select
+    (
+        select drop_id from drops
+        where (created_at, drop_id) < (d.created_at, d.drop_id)
+        order by created_at desc, drop_id desc limit 1
+    ) as previous,
+    (
+        select drop_id from drops
+        where (created_at, drop_id) > (d.created_at, d.drop_id)
+        order by created_at, drop_id limit 1
+    ) as next
+from drops d
+where d.drop_id = :drop_id
+
+-- name: newest_drop
+select drop_id from drops order by created_at desc, drop_id desc limit 1
+
+-- name: drop_reasons
+select stage, status, error_class, reason, count(*) as videos, min(video_id) as example
+from dropped_videos
+where drop_id = :drop_id
+group by stage, status, error_class, reason
+order by videos desc, stage, reason
+limit :count
+
+-- name: drop_failed_checks
+select c.check_name, count(*) as pairs
+from drop_videos v
+join pair_status p using (video_id)
+cross join lateral unnest(p.failed_checks) as c (check_name)
+where v.drop_id = :drop_id and p.status = 'quarantined'
+group by c.check_name
+order by pairs desc, c.check_name
+
+-- name: drop_mixture
+select p.group_name, p.task_type, count(*) as pairs
+from drop_videos v
+join pair_status p using (video_id)
+where v.drop_id = :drop_id and p.status = 'accepted'
+group by p.group_name, p.task_type
+order by p.group_name, p.task_type
+
+-- name: newest_validations
+-- The newest of each suite, of one drop or dataset.
+select distinct on (suite)
+    validation_id, suite, subject_kind, subject_id, dag_run_id, is_success, results, docs_key, validated_at
+from validations
+where subject_kind = :subject_kind and subject_id = :subject_id
+order by suite, validated_at desc
+
+-- name: drops_of_dag_run
+select distinct drop_id
+from (
+    select drop_id from gates where dag_run_id = :dag_run_id
+    union all
+    select subject_id from validations where dag_run_id = :dag_run_id and subject_kind = 'drop'
+) of_run
+order by drop_id
+
+-- name: check_totals
+select
+    check_name, min(object_kind) as object_kind,
+    sum(objects)::bigint as objects, sum(warned)::bigint as warned, sum(failed)::bigint as failed
+from check_counts
+group by check_name
+order by failed desc, warned desc, check_name
+
+-- name: check_range
+select
+    min(lowest) as low, max(highest) as highest, min(low_threshold) as low_threshold,
+    max(high_threshold) as high_threshold,
+    -- 0.5 % of the objects may lie above what is drawn at its own place.
+    (
+        select percentile_disc(0.995) within group (order by number)
+        from check_counts c, unnest(c.numbers) as number
+        where c.check_name = :check_name
+    ) as top
+from check_counts
+where check_name = :check_name
+
+-- name: check_histogram
+select
+    least(greatest(width_bucket(number, :low, :high, :bins), 1), cast(:bins as integer)) as bin,
+    count(*) filter (where not is_finding) as objects,
+    count(*) filter (where is_finding) as findings
+from (
+    select number, false as is_finding
+    from check_counts c, unnest(c.numbers) as number
+    where c.check_name = :check_name
+    union all
+    select number, true
+    from check_counts c, unnest(c.findings) as number
+    where c.check_name = :check_name
+) as told
+group by bin
+order by bin
+
+-- name: worst_low_flags
+-- The worst findings are among those of the videos with the worst values.
+select f.video_id, f.object_id, f.object_kind, f.value, f.threshold, f.severity
+from (
+    select video_id, fingerprint
+    from check_counts
+    where check_name = :check_name and warned + failed > 0
+    order by lowest nulls first, video_id
+    limit :count
+) as worst
+join flags f using (video_id, fingerprint)
+where f.check_name = :check_name and f.severity <> 'info'
+order by f.value, f.object_id
+limit :count
+
+-- name: worst_high_flags
+select f.video_id, f.object_id, f.object_kind, f.value, f.threshold, f.severity
+from (
+    select video_id, fingerprint
+    from check_counts
+    where check_name = :check_name and warned + failed > 0
+    order by highest desc nulls first, video_id
+    limit :count
+) as worst
+join flags f using (video_id, fingerprint)
+where f.check_name = :check_name and f.severity <> 'info'
+order by f.value desc, f.object_id
+limit :count
+
+-- name: shown_filter
+select filter_id, document, created_at from filters order by created_at desc, filter_id limit 1
+
+-- name: listed_videos
+-- One page of the videos of one drop or, where none is named, of all. Without a state the page is cut before
+-- anything is looked up.
+with page as (
+    select d.drop_id, d.video_id, d.key
+    from drop_videos d
+    where (:drop_id = '' or d.drop_id = :drop_id)
+        and (:text = '' or position(lower(:text) in lower(d.key)) > 0 or d.video_id = :text)
+        and (d.key, d.drop_id, d.video_id) > (:after_key, :after_drop, :after_video)
+    order by d.key, d.drop_id, d.video_id
+    limit case when :state = '' then cast(:count as bigint) end
+)
+select
+    d.drop_id, d.video_id, d.key, v.duration_s, v.width_px, v.height_px,
+    lost.stage as lost_stage, lost.status as lost_status, lost.reason as lost_reason,
+    p.pairs, p.accepted, p.quarantined
+from page d
+left join videos v using (video_id)
+left join lateral (
+    select stage, status, reason from current_stage_runs r
+    where r.video_id = d.video_id and r.status in ('failed', 'filtered')
+    order by status, stage
+    limit 1
+) lost on true
+cross join lateral (
+    select
+        count(*) as pairs,
+        count(*) filter (where s.status = 'accepted') as accepted,
+        count(*) filter (where s.status = 'quarantined') as quarantined
+    from pair_status s
+    where s.video_id = d.video_id
+) p
+where :state = ''
+    or (:state in ('failed', 'filtered') and lost.status = :state)
+    or (:state = 'through' and lost.status is null and p.pairs > 0)
+    or (:state = 'quarantined' and p.quarantined > 0)
+order by d.key, d.drop_id, d.video_id
+limit :count
+
+-- name: video_facts
+select
+    video_id, size_bytes, container, codec, pixel_format, width_px, height_px, fps, frame_count, duration_s,
+    is_variable_rate, has_audio, motion_px, black_share, frozen_share, sharpness
+from videos
+where video_id = :video_id
+
+-- name: ended_runs
+select
+    video_id, stage, fingerprint, status, result_key, reason, error_class, attempts, compute_s, started_at,
+    finished_at, worker
+from current_stage_runs
+where video_id = :video_id
+order by started_at, stage
+
+-- name: current_clips
+select c.clip_id, c.index, c.start_s, c.end_s
+from clips c
+join current_stage_runs r using (video_id, stage, fingerprint)
+where c.video_id = :video_id and r.status = 'done'
+order by c.index
+
+-- name: current_entities
+-- With each its masklet, without the masks.
+select
+    e.entity_id, e.index, e.expression, e.noun, m.masklet_id, m.frames_pts_s, m.visible, m.areas_px,
+    m.visible_frames, m.detector_score, m.assignment_margin, m.forward_backward_iou, m.start_frame_index
+from entities e
+join current_stage_runs r using (video_id, stage, fingerprint)
+left join (
+    select masklets.* from masklets
+    join current_stage_runs using (video_id, stage, fingerprint)
+    where masklets.video_id = :video_id and status = 'done'
+) m using (video_id, entity_id)
+where e.video_id = :video_id and r.status = 'done'
+order by e.index
+
+-- name: find_masks
+select r.result_key, e.index
+from masklets m
+join current_stage_runs r using (video_id, stage, fingerprint)
+join entities e using (video_id, entity_id)
+where m.video_id = :video_id and m.entity_id = :entity_id and r.status = 'done'
+
+-- name: current_segments
+select s.segment_id, s.clip_id, s.entity_id, s.start_s, s.end_s, s.text, s.actions, s.agreement
+from transcript_segments s
+join current_stage_runs r using (video_id, stage, fingerprint)
+where s.video_id = :video_id and r.status = 'done'
+order by s.start_s, s.entity_id
+
+-- name: current_pairs
+select
+    i.instruction_id, i.video_id, i.group_name, i.task_type, i.turns, i.region_entity_ids, i.start_s, i.end_s,
+    i.is_negative, i.template_id, i.source_ids, i.pair_key, p.status, p.verdict, p.failed_checks,
+    p.error_estimate, p.error_threshold, p.decision
+from pair_status p
+join instructions i using (instruction_id)
+where p.video_id = :video_id
+order by i.group_name, i.task_type, i.instruction_id
+
+-- name: find_pair
+select
+    i.instruction_id, i.video_id, i.group_name, i.task_type, i.turns, i.region_entity_ids, i.start_s, i.end_s,
+    i.is_negative, i.template_id, i.source_ids, i.pair_key, p.status, p.verdict, p.failed_checks,
+    p.error_estimate, p.error_threshold, p.decision
+from pair_status p
+join instructions i using (instruction_id)
+where p.instruction_id = :instruction_id
+
+-- name: shown_flags
+select object_id, object_kind, check_name, value, threshold, severity
+from current_flags
+where video_id = :video_id
+order by object_kind, object_id, check_name
+
+-- name: video_reviews
+select review_id, pair_key, instruction_id, decision, turns, note, reviewer, queue, decided_at
+from reviews
+where video_id = :video_id
+order by number desc
+
+-- name: video_models
+select
+    stage, model, prompt, count(*) as calls, count(*) filter (where outcome = 'used') as used,
+    coalesce(sum(prompt_tokens), 0)::bigint + coalesce(sum(completion_tokens), 0)::bigint as tokens
+from model_calls
+where video_id = :video_id
+group by stage, model, prompt
+order by stage, model, prompt
+
+-- name: borderline_queue
+select p.instruction_id, p.review_rank, p.review_distance
+from pair_status p
+where p.decision is null and p.review_rank is not null
+    and (:group_name = '' or p.group_name = :group_name)
+    and (:task_type = '' or p.task_type = :task_type)
+    and (p.review_rank, p.review_distance, p.instruction_id) > (:after_rank, :after_distance, :after_id)
+order by p.review_rank, p.review_distance, p.instruction_id
+limit :count
+
+-- name: sample_queue
+select p.instruction_id, p.sample_key
+from pair_status p
+where p.decision is null and p.verdict = 'accepted' and p.pair_key <> ''
+    and (:group_name = '' or p.group_name = :group_name)
+    and (:task_type = '' or p.task_type = :task_type)
+    and p.sample_key > :after_key
+order by p.sample_key
+limit :count
+
+-- name: find_pairs
+select
+    i.instruction_id, i.video_id, i.group_name, i.task_type, i.turns, i.region_entity_ids, i.start_s, i.end_s,
+    i.is_negative, i.template_id, i.source_ids, i.pair_key, p.status, p.verdict, p.failed_checks,
+    p.error_estimate, p.error_threshold, p.decision
+from pair_status p
+join instructions i using (instruction_id)
+where p.instruction_id = any(cast(:instruction_ids as text[]))
+
+-- name: shown_datasets
+select d.version, d.manifest_key, d.counts, d.created_at, d.filter_id,
+    (select count(*) from dataset_videos v where v.version = d.version) as videos
+from datasets d
+order by d.created_at desc, d.version desc
+limit :count
+
+-- name: shown_dataset
+select d.version, d.manifest_key, d.counts, d.created_at, d.filter_id,
+    (select count(*) from dataset_videos v where v.version = d.version) as videos
+from datasets d
+where d.version = :version
+
+-- name: dataset_drops
+select v.drop_id, count(*) as videos
+from dataset_videos d
+join drop_videos v using (video_id)
+where d.version = :version
+group by v.drop_id
+order by v.drop_id
+
+-- name: dataset_video_page
+select d.video_id, d.fingerprint, o.key
+from dataset_videos d
+left join lateral (
+    select min(key) as key from drop_objects where drop_objects.video_id = d.video_id
+) o on true
+where d.version = :version and d.video_id > :after_video
+order by d.video_id
+limit :count
+
+-- ---------------------------------------------------------------- end of pages and reviews
+
+-- ---------------------------------------------------------------- validation and gates: store/validations.py, gates.py
+
+-- name: add_validation
+insert into validations (
+    validation_id, suite, subject_kind, subject_id, dag_run_id, is_success, results, docs_key
+)
+values (
+    :validation_id, :suite, :subject_kind, :subject_id, :dag_run_id, :is_success, cast(:results as jsonb),
+    :docs_key
+)
+on conflict (validation_id) do update set
+    is_success = excluded.is_success,
+    results = excluded.results,
+    docs_key = excluded.docs_key,
+    validated_at = now()
+
+-- name: validations
+select
+    validation_id, suite, subject_kind, subject_id, dag_run_id, is_success, results, docs_key, validated_at
+from validations
+where subject_kind = :subject_kind and subject_id = :subject_id
+order by validated_at, validation_id
+
+-- name: validated_videos
+select * from validated_videos where subject_kind = :subject_kind and subject_id = :subject_id
+
+-- name: validated_masklets
+select * from validated_masklets where subject_kind = :subject_kind and subject_id = :subject_id
+
+-- name: validated_segments
+select * from validated_segments where subject_kind = :subject_kind and subject_id = :subject_id
+
+-- name: validated_instructions
+select * from validated_instructions where subject_kind = :subject_kind and subject_id = :subject_id
+
+-- name: validated_mixtures
+select * from validated_mixtures where subject_kind = :subject_kind and subject_id = :subject_id
+
+-- name: gate_figures
+select videos, failed_videos, failed_share, pairs, accepted, accepted_share, estimated_error, drift
+from gate_figures
+where drop_id = :drop_id
+
+-- name: stopped_by_check
+-- How many pairs of a drop each check stops, and which pair it stops first in each of some videos.
+select check_name, count(*) as pairs, (array_agg(instruction_id order by instruction_id))[1:20] as examples
+from drop_videos v
+join pair_status p using (video_id)
+cross join lateral unnest(p.failed_checks) as c (check_name)
+where v.drop_id = :drop_id and p.status = 'quarantined'
+group by check_name
+order by pairs desc, check_name
+
+-- name: failed_videos
+select video_id as id, stage || ': ' || reason as why
+from failures
+where drop_id = :drop_id
+order by video_id
+limit :count
+
+-- name: stopped_pairs
+select p.instruction_id as id, array_to_string(p.failed_checks, ', ') as why
+from drop_videos v
+join pair_status p using (video_id)
+where v.drop_id = :drop_id and p.status = 'quarantined'
+order by p.instruction_id
+limit :count
+
+-- name: doubtful_pairs
+select p.instruction_id as id, 'estimated error ' || round(p.error_estimate::numeric, 3) as why
+from drop_videos v
+join pair_status p using (video_id)
+where v.drop_id = :drop_id and p.status = 'accepted' and p.error_estimate is not null
+order by p.error_estimate desc, p.instruction_id
+limit :count
+
+-- name: drifted_names
+select
+    name as id,
+    round(previous_share::numeric, 3) || ' of ' || previous_drop_id || ', ' || round(share::numeric, 3) || ' now'
+        as why
+from drop_drift
+where drop_id = :drop_id and is_drift
+order by psi desc, name
+limit :count
+
+-- name: add_gate
+insert into gates (gate_id, drop_id, dag_run_id, is_open, bars, overridden_by)
+values (:gate_id, :drop_id, :dag_run_id, :is_open, cast(:bars as jsonb), :overridden_by)
+on conflict (gate_id) do update set
+    is_open = excluded.is_open,
+    bars = excluded.bars,
+    overridden_by = excluded.overridden_by,
+    decided_at = now()
+
+-- name: gates
+select gate_id, drop_id, dag_run_id, is_open, bars, overridden_by, decided_at
+from gates
+where drop_id = :drop_id
+order by decided_at, gate_id
+
+-- name: newest_gates
+select distinct on (drop_id) gate_id, drop_id, dag_run_id, is_open, bars, overridden_by, decided_at
+from gates
+where drop_id = any(cast(:drop_ids as text[]))
+order by drop_id, decided_at desc, gate_id desc
+
+-- name: gates_of_run
+select distinct on (drop_id) gate_id, drop_id, dag_run_id, is_open, bars, overridden_by, decided_at
+from gates
+where dag_run_id = :dag_run_id
+order by drop_id, decided_at desc, gate_id desc
+
+-- name: undecided_drops
+-- Of the drops that need a decision those that have none, though all their videos ended: a run that was killed
+-- left them so.
+select d.drop_id
+from drops d
+where not exists (select from gates where gates.drop_id = d.drop_id)
+    and d.created_at >= (select coalesce(min(decided_at), 'infinity') from gates)
+    and exists (select from drop_videos v where v.drop_id = d.drop_id)
+    and not exists (
+        select from validated_videos v
+        where v.subject_kind = 'drop' and v.subject_id = d.drop_id and v.state = 'unfinished'
+    )
+order by d.created_at, d.drop_id
+
+-- name: held_video_ids
+-- In drops, and in none that is open. Open is a drop whose newest decision says so, or that is older than the
+-- first decision of all: it came before there were gates. A newer one without a decision waits for it.
+select v.video_id
+from drop_videos v
+join drops d using (drop_id)
+left join lateral (
+    select is_open from gates where gates.drop_id = v.drop_id order by decided_at desc, gate_id desc limit 1
+) g on true
+group by v.video_id
+having not bool_or(coalesce(
+    g.is_open, d.created_at < (select coalesce(min(decided_at), 'infinity') from gates)
+))
+order by v.video_id

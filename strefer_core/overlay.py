@@ -5,7 +5,6 @@ One colour per entity, the same in both; masks are translucent with a firm outli
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -18,26 +17,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from strefer_core import data_model as dm
+from strefer_core.colours import Colour as Colour
+from strefer_core.colours import entity_colour as entity_colour
 from strefer_core.errors import InputError
 from strefer_core.masks import decode, resize
 from strefer_core.video_io import VideoIndex, decode_frames, index_video, sample_positions
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
-Colour = tuple[int, int, int]  # RGB
 
 _SHEET_COLUMNS = 8
 _SHEET_SIDE_PX = 240
 _ANIMATION_SIDE_PX = 640
 _OPACITY = 0.45
 _MARGIN_PX = 4
-
-
-def entity_colour(index: int) -> Colour:
-    """A bright colour per entity; neighbours in the list lie far apart (golden-ratio steps of hue)."""
-    hue = (0.02 + index * 0.618034) % 1.0
-    value = 1.0 if index % 2 == 0 else 0.85
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def paint(image: Picture, mask: NDArray[np.bool_], colour: Colour) -> Picture:
@@ -49,6 +41,16 @@ def paint(image: Picture, mask: NDArray[np.bool_], colour: Colour) -> Picture:
     painted[fitted] = blend.astype(np.uint8)
     outlines, _ = cv2.findContours(fitted.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(painted, outlines, -1, colour, max(1, round(width / 320)), cv2.LINE_AA)
+    return painted
+
+
+def layer(mask: NDArray[np.bool_], height_px: int, width_px: int, colour: Colour) -> NDArray[np.uint8]:
+    """What `paint` lays over a picture of this size, by itself: (H, W, 4) RGBA, clear beside the mask."""
+    fitted = resize(mask, height_px, width_px)
+    painted = np.zeros((height_px, width_px, 4), np.uint8)
+    painted[fitted] = (*colour, round(255 * _OPACITY))
+    outlines, _ = cv2.findContours(fitted.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(painted, outlines, -1, (*colour, 255), max(1, round(width_px / 320)))
     return painted
 
 

@@ -22,7 +22,7 @@ left join (
         count(*) as instructions,
         count(*) filter (where status = 'accepted') as accepted,
         count(*) filter (where status = 'quarantined') as quarantined
-    from instruction_status
+    from pair_status
     group by video_id
 ) i on i.video_id = d.video_id
 left join (

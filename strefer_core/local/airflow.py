@@ -48,6 +48,12 @@ def dags_folder(state: State, options: StackOptions) -> Path:
     return beside if beside.is_dir() else state.home / "airflow" / "dags"
 
 
+def plugins_folder(state: State) -> Path:
+    """The plugins: `plugins/` beside the package, or an empty folder."""
+    beside = Path(strefer_core.__file__).parents[1] / "plugins"
+    return beside if beside.is_dir() else state.home / "airflow" / "plugins"
+
+
 def environment(state: State, options: StackOptions) -> dict[str, str]:
     """Variables of every Airflow process."""
     home, url = state.home / "airflow", base_url(state)
@@ -56,6 +62,7 @@ def environment(state: State, options: StackOptions) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": str(options.airflow_parallelism),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder(state, options)),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins_folder(state)),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",

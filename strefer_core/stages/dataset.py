@@ -28,6 +28,7 @@ from typing import Any
 from strefer_core import data_model as dm
 from strefer_core.config import PipelineConfig
 from strefer_core.errors import InputError
+from strefer_core.quality.filter_files import filter_id
 from strefer_core.released_format import to_record
 from strefer_core.stages.data_card import data_card
 from strefer_core.stages.published import (
@@ -237,8 +238,13 @@ def _entry(path: Path) -> FileEntry:
 def _manifest(work: Path, tally: Tally, config: PipelineConfig) -> Manifest:
     """Name the version by its data and configuration, write the data card, and list everything."""
     files = [_entry(work / name) for name in DATA_FILES]
-    lineage = {"file": "lineage.jsonl", "config": config.model_dump(mode="json")}
-    content = json.dumps([[entry.sha256 for entry in files], lineage["config"]], sort_keys=True)
+    filtered_by = filter_id(config.quality.filter)
+    lineage = {
+        "file": "lineage.jsonl",
+        "config": config.model_dump(mode="json"),
+        "filter_id": filtered_by,
+    }
+    content = json.dumps([[entry.sha256 for entry in files], lineage["config"], filtered_by], sort_keys=True)
     version = hashlib.sha256(content.encode()).hexdigest()[:VERSION_DIGITS]
     counts, made_by = tally.counts(), installed_version("strefer")
     card = work / "README.md"

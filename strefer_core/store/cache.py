@@ -34,7 +34,7 @@ def fetch_video(
         os.utime(path)  # one step: a file that is there counts as used from now on
     except FileNotFoundError:
         _download(objects, video_id, path)
-        _evict(cache_dir, max_bytes, keep_s)
+        evict(cache_dir, max_bytes, keep_s)
     return path
 
 
@@ -47,7 +47,7 @@ def _download(objects: ObjectStore, video_id: str, path: Path) -> None:
             raise StoreError(f"object {key} holds the bytes of video {found}; upload the video again")
 
 
-def _evict(cache_dir: Path, max_bytes: int, keep_s: float) -> None:
+def evict(cache_dir: Path, max_bytes: int, keep_s: float) -> None:
     """Remove the oldest files above the limit; parts left by killed processes age like the others."""
     with _one_process(cache_dir) as is_ours:
         if not is_ours:  # another process is at it

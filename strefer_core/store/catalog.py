@@ -5,6 +5,10 @@
     register_drop known_objects drop_progress ...   drops.py     drops, drop_objects
     record_dataset latest_dataset ...               datasets.py  datasets, dataset_videos
     record_probe probe_history ...                  probes.py    probes, probe_figures
+    record_review reviews                           reviews.py   reviews
+    newest_drop_figures video_page ...              pages.py     what the dashboards read
+    record_validation validations ...               validations.py  validations, and the views validated_*
+    record_gate newest_gates held_video_ids ...     gates.py     gates
 
 Every method is one short transaction. Raises StoreError where the database does not answer (a retry can
 help), ConfigError where its schema is older than this code, StreferError where it refuses rows.
@@ -19,8 +23,12 @@ from strefer_core.store.batches import Batches, BatchFailure, BatchOutcome
 from strefer_core.store.database import execute
 from strefer_core.store.datasets import Dataset, Datasets
 from strefer_core.store.drops import Drop, DropObject, DroppedVideo, Drops, StageProgress, VideoHashes
+from strefer_core.store.gates import Gate, GateFigures, Gates, StoppedBy, Witness
 from strefer_core.store.migrations import check_version, migrate
+from strefer_core.store.pages import Pages
 from strefer_core.store.probes import Probe, ProbeFigure, ProbePoint, Probes
+from strefer_core.store.reviews import Review, Reviews
+from strefer_core.store.validations import Subject, Validation, Validations
 
 __all__ = [
     "BatchFailure",
@@ -31,12 +39,19 @@ __all__ = [
     "Drop",
     "DropObject",
     "DroppedVideo",
+    "Gate",
+    "GateFigures",
     "Probe",
     "ProbeFigure",
     "ProbePoint",
+    "Review",
     "StageProgress",
+    "StoppedBy",
+    "Subject",
+    "Validation",
     "VideoHashes",
     "VideoReport",
+    "Witness",
     "migrate",
 ]
 
@@ -61,7 +76,7 @@ class VideoReport:
     checks: tuple[CheckCount, ...]
 
 
-class Catalog(Batches, Drops, Datasets, Probes):
+class Catalog(Batches, Drops, Datasets, Probes, Reviews, Pages, Validations, Gates):
     """One catalog database, by its address `postgresql+psycopg2://user:password@host/name`."""
 
     def check(self) -> None:

@@ -26,9 +26,15 @@ class Datasets(Database):
     """Rows of `datasets` and `dataset_videos`."""
 
     def record_dataset(
-        self, version: str, manifest_key: str, counts: Mapping[str, Any], pairs: Mapping[str, str]
+        self,
+        version: str,
+        manifest_key: str,
+        counts: Mapping[str, Any],
+        pairs: Mapping[str, str],
+        filter_id: str = "",
     ) -> None:
-        """Note a published version and its lineage, `{video_id: fingerprint of the quality run}`.
+        """Note a published version, the filter behind it ("": none) and its lineage, `{video_id: fingerprint
+        of the quality run}`.
 
         Versions are immutable: recording one again changes nothing. Raises StreferError where a quality
         run of `pairs` is not in the catalog.
@@ -40,9 +46,15 @@ class Datasets(Database):
                 version=version,
                 manifest_key=manifest_key,
                 counts=json.dumps(dict(counts)),
+                filter_id=filter_id or None,
             )
             copy_in(connection, pair_rows(pairs))
             execute(connection, "insert_dataset_videos", version=version)
+
+    def record_filter(self, filter_id: str, document: str) -> None:
+        """Keep a filter's document (JSON) under its id, the hash of it; one that is known changes nothing."""
+        with self.transaction() as connection:
+            execute(connection, "insert_filter", filter_id=filter_id, document=document)
 
     def dataset_exists(self, version: str) -> bool:
         return bool(self.all("find_dataset", version=version))

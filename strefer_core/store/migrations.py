@@ -21,8 +21,10 @@ from sqlalchemy.exc import ProgrammingError
 from strefer_core.errors import ConfigError
 from strefer_core.store import sql
 from strefer_core.store.database import driver_errors, new_engine
+from strefer_core.store.pair_status import note_all
 
 _LOCK_KEY = 0x5374726566657200  # "Strefer\0": any constant, the same in every process
+_PAIR_STATUS = "0007"  # brought the tables `pair_status` and `check_counts`
 _PLAIN = {"no_parameters": True}  # a `%` or `:` in the file is itself
 
 
@@ -102,6 +104,8 @@ def _upgrade(connection: Connection, to: str) -> None:
         command.upgrade(config, target)
     if target == head():
         _apply_views(connection)
+        if version is not None and version < _PAIR_STATUS:
+            note_all(connection)  # new tables of what was there before them
 
 
 def _apply_views(connection: Connection) -> None:

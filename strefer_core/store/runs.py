@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from strefer_core import data_model as dm
 from strefer_core.errors import MismatchError, StoreError, StreferError
+from strefer_core.store import pair_status
 from strefer_core.store.database import Database, copy_in, execute, upsert
 from strefer_core.store.locks import AdvisoryLocks, lock_key
 from strefer_core.store.rows import TABLES, Row, call_rows, pair_rows, result_rows
@@ -95,6 +96,8 @@ class StageRuns(Database):
             if calls:
                 copy_in(connection, call_rows(run, calls))
                 execute(connection, "add_model_calls")
+            if run.stage in pair_status.STAGES:
+                pair_status.note_pair_status(connection, run.video_id)
             execute(connection, "close_requests", **_key(run))
 
     def set_filtered(self, video_id: str, stage: str, fingerprint: str, reason: str) -> None:
