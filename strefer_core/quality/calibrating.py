@@ -84,7 +84,7 @@ def gather(options: CalibrateOptions, advance: Advance = lambda *_: None) -> Mat
     for place, audit in enumerate(audits):
         results = results_of(audit, partial(_advance, advance, place, len(audits)))
         kept = [one for one in results if options.without_knob not in one.knobs]
-        examples += [one for video in kept for one in _examples(video, f"{place} {video.name}")]
+        examples += [one for video in kept for one in _examples(video)]
         sources.append(_source(audit, options, len(kept)))
     return Material(examples=tuple(examples), sources=tuple(sources))
 
@@ -104,10 +104,11 @@ def _source(audit: AuditOptions, options: CalibrateOptions, videos: int) -> dict
     }
 
 
-def _examples(video: Audited, name: str) -> Iterator[Example]:
+def _examples(video: Audited) -> Iterator[Example]:
+    """A video under another noise is the same video: it must not be fitted to and judged at once."""
     for verdict in video.verdicts:
         seen = video.features[verdict.pair.instruction_id]
-        yield Example(video=name, features=seen, is_wrong=not verdict.is_right)
+        yield Example(video=video.name, features=seen, is_wrong=not verdict.is_right)
 
 
 def fit(material: Material) -> Filter:
