@@ -21,6 +21,7 @@ os.environ.update(
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In parallel runs a file stays in one process, as do all tests of the stack: they share work."""
     for item in items:
