@@ -7,8 +7,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).parents[1]
+STACK = "tests/integration/"
 
 _home = tempfile.mkdtemp(prefix="strefer-airflow-")
 os.environ.update(
@@ -21,10 +24,13 @@ os.environ.update(
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In parallel runs a file stays in one process, as do all tests of the stack: they share work."""
-    for item in items:
-        path = item.path.relative_to(ROOT / "tests")
-        is_of_stack = path.parts[0] == "integration"
-        item.add_marker(pytest.mark.xdist_group("stack" if is_of_stack else str(path)))
+class ByFile(LoadFileScheduling):
+    """In parallel runs a file stays in one process, as do all tests of the embedded stack: they share work."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return STACK if nodeid.startswith(STACK) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
