@@ -25,7 +25,7 @@ os.environ.update(
 
 
 class ByFile(LoadFileScheduling):
-    """In parallel runs a file stays in one process, as do all tests of the embedded stack: they share work."""
+    """In parallel runs a file stays in one process, as do all tests of the stack: they share work."""
 
     def _split_scope(self, nodeid: str) -> str:
         return STACK if nodeid.startswith(STACK) else super()._split_scope(nodeid)
