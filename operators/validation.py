@@ -37,15 +37,21 @@ def identity(ti: Any, subject_id: str) -> str:
 def validate_drops() -> list[dict[str, str]]:
     """Hold this run's drops (all, where none is named) against their expectations and bars.
 
-    And every drop that a killed run left without a decision: nothing else would ever let it through. Returns
-    one item per drop whose gate is closed: what `OverrideOperator` asks about.
+    And every drop that a killed run left without a decision: nothing else would ever let it through. A drop
+    of which a video has not ended, because a task was cancelled or failed, waits for the run that ends it:
+    nobody is asked about half a drop. Returns one item per drop whose gate is closed: what `OverrideOperator`
+    asks about.
     """
     from strefer_core import worker
 
     catalog = worker.catalog()
     named = run_drop_ids() or [drop.drop_id for drop in catalog.drops()]
     drop_ids = dict.fromkeys([*named, *catalog.undecided_drops()])
-    return [question(gate) for drop_id in drop_ids if not (gate := decide(drop_id)).is_open]
+    unfinished = catalog.unfinished_drops(drop_ids)
+    for drop_id in unfinished:
+        log.warning("drop=%s is not through yet: its gate is decided by the run that ends it", drop_id)
+    ended = [drop_id for drop_id in drop_ids if drop_id not in unfinished]
+    return [question(gate) for drop_id in ended if not (gate := decide(drop_id)).is_open]
 
 
 def decide(drop_id: str) -> Gate:

@@ -879,6 +879,11 @@ where not exists (select from gates where gates.drop_id = d.drop_id)
     )
 order by d.created_at, d.drop_id
 
+-- name: unfinished_drops
+select distinct subject_id as drop_id
+from validated_videos
+where subject_kind = 'drop' and subject_id = any(cast(:drop_ids as text[])) and state = 'unfinished'
+
 -- name: held_video_ids
 -- In drops, and in none that is open. Open is a drop whose newest decision says so, or that is older than the
 -- first decision of all: it came before there were gates. A newer one without a decision waits for it.

@@ -27,7 +27,7 @@ from strefer_core.local.state import State
 from strefer_core.local.supervise import ALIVE, UNREACHABLE, Supervisor
 
 AIRFLOW_NEEDS = {
-    "api-server": ("postgres",),
+    "api-server": ("airflow",),  # on a busy machine it comes first and gives up on the old schema
     "dag-processor": ("airflow",),
     "triggerer": ("airflow",),
     "scheduler": ("airflow", "api-server"),

@@ -87,6 +87,10 @@ class Gates(Database):
         """Drops that wait for a decision though all their videos ended, oldest first."""
         return [row["drop_id"] for row in self.all("undecided_drops")]
 
+    def unfinished_drops(self, drop_ids: Collection[str]) -> set[str]:
+        """Those of the drops of which a video has not ended: nothing can be decided about them yet."""
+        return {row["drop_id"] for row in self.all("unfinished_drops", drop_ids=list(drop_ids))}
+
     def held_video_ids(self) -> set[str]:
         """Videos that may not be published: every drop that brought them is closed, or waits for a decision.
 

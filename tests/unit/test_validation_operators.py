@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -38,6 +39,9 @@ class FakeCatalog:
 
     def undecided_drops(self) -> list[str]:
         return ["monday", "left by a killed run"]
+
+    def unfinished_drops(self, drop_ids: Collection[str]) -> set[str]:
+        return {"half a drop"} & set(drop_ids)
 
     def record_gate(self, gate: Gate) -> None:
         self.kept.append(gate)
@@ -128,7 +132,7 @@ def test_every_drop_of_the_run_is_decided_on_and_the_closed_are_asked_about(
         decided.append(drop_id)
         return CLOSED if drop_id == "monday" else opened
 
-    monkeypatch.setattr(validation, "run_drop_ids", lambda: ["sunday", "monday"])
+    monkeypatch.setattr(validation, "run_drop_ids", lambda: ["sunday", "half a drop", "monday"])
     monkeypatch.setattr(validation, "decide", decide)
     assert validation.validate_drops.function() == [question(CLOSED)]
     assert decided == ["sunday", "monday", "left by a killed run"]
