@@ -55,7 +55,7 @@ def test_good_words_replace_those_of_the_rules_and_nothing_else_changes(run: Run
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old.turns != new.turns]
     assert len(changed) >= len(before) / 4
     for old, new in zip(before, after, strict=True):
-        assert replace(new, turns=old.turns, template_id=old.template_id) == old
+        assert replace(new, turns=old.turns, template_id=old.template_id, pair_key=old.pair_key) == old
         assert new.template_id == old.template_id + (MARK if old.turns != new.turns else "")
         assert read(new.turns, known) == read(old.turns, known) if old.turns != new.turns else True
     assert {call.outcome for call in bench.calls("instructions")} == {"used"}
