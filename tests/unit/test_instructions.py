@@ -304,33 +304,3 @@ def test_another_mask_under_the_same_words_is_another_pair() -> None:
     masklets[shown.entity_id] = replace(shown, masks=(None, *shown.masks[1:]))
     moved = shown.masks[0] is not None
     assert (instructions.pair_key(item, masklets) != item.pair_key) is moved
-
-
-def with_words(given: Sample, text: str | None) -> dm.TranscriptResult:
-    """The transcript of a model that writes words and names no action."""
-    segments = told_of(given).segments
-    return dm.TranscriptResult(segments=tuple(replace(one, text=text, actions=()) for one in segments))
-
-
-def told_of(given: Sample) -> dm.TranscriptResult:
-    return transcript.run(task("transcript", given, RulesTranscriber()))
-
-
-def test_being_in_view_is_no_answer_to_what_a_thing_does() -> None:
-    """Of a thing of which no action is known, nobody is asked what it does."""
-    given = minimal()
-    nothing_told = task("instructions", given, RulesWriter(), config(), transcript=with_words(given, None))
-    made = instructions.run(nothing_told).instructions
-    answers = [turn.text for item in made for turn in item.turns if turn.role == "gpt"]
-    assert answers
-    for item in made:
-        if re.search(r"\bdo(es|ing)?\b", item.turns[0].text) and not item.is_negative:
-            assert "can be seen" not in item.turns[1].text, item.turns
-
-
-def test_words_without_actions_are_told_of_the_video_too() -> None:
-    given = minimal()
-    said = "The square turns on the spot."
-    in_words = task("instructions", given, RulesWriter(), config(), transcript=with_words(given, said))
-    made = instructions.run(in_words).instructions
-    assert {item.task_type for item in made if said in item.turns[1].text} >= {"describe_video"}

@@ -41,9 +41,7 @@ def some(ask: Asker, items: Sequence[T], at_most: int = MAX_PAIRS) -> list[T]:
 
 def describe_video(ask: Asker) -> Pairs:
     shown = ask.scene.things
-    first = [thing for thing in shown if own_story(ask.scene, thing, grammar.named(thing.entity))][
-        :MAX_THINGS
-    ]
+    first = [thing for thing in shown if thing.facts or ask.scene.is_silent][:MAX_THINGS]
     if story := video_story(ask.scene, first):
         texts = {"story": story}
         yield ask.one(Case(form="story", entity=first[0].entity, texts=texts, sources=sources(first)))
@@ -198,7 +196,7 @@ def doing_cases(scene: Scene, thing: Thing) -> Iterator[Case]:
 
 
 def _story_cases(ask: Asker, thing: Thing, *, by_name: bool) -> Iterator[Case]:
-    """Two or three actions that follow one another, over all of them."""
+    """Two or three actions that follow one another, over all of them; a thing of no known action is seen."""
     voice = grammar.named(thing.entity) if by_name else grammar.pronoun(thing.entity)
     steps = [fact for fact in thing.facts if fact.action.kind in ("move", "stand")]
     spans = [steps[i : i + n] for n in range(2, _STORY_FACTS + 1) for i in range(len(steps) - n + 1)]
@@ -208,6 +206,8 @@ def _story_cases(ask: Asker, thing: Thing, *, by_name: bool) -> Iterator[Case]:
         told = in_order(ask.scene, thing, inner, window) if thing.is_visible_in(window) else []
         if set(span) <= set(told):
             yield _story_case(ask, thing, voice, window, told)
+    if ask.scene.is_silent:
+        yield from (_story_case(ask, thing, voice, window, []) for window in thing.parts_seen)
 
 
 def _is_inside(fact: Fact, window: Window) -> bool:

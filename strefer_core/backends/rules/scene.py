@@ -51,6 +51,11 @@ class Scene:
         return 0.0, self.video.duration_s
 
     @cached_property
+    def is_silent(self) -> bool:
+        """Whether nothing is known of what any thing does."""
+        return not any(thing.facts for thing in self.things)
+
+    @cached_property
     def by_id(self) -> dict[str, Thing]:
         return {thing.id: thing for thing in self.things}
 

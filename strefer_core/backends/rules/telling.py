@@ -41,13 +41,13 @@ def _is_part(way: Fact, move: Fact) -> bool:
 def own_story(scene: Scene, thing: Thing, voice: Voice) -> str | None:
     """What the thing does in the video: from its facts, or from the transcript's words, if that is all.
 
-    None where nothing is known but that it is there: that is no answer to what it does.
+    None where nothing is known but that it is there; of a video of which no more is known, that is told.
     """
     texts = [segment.text for segment in thing.segments if segment.text and not segment.actions]
     if texts and not thing.facts:
         return " ".join(dict.fromkeys(texts))
     told = in_order(scene, thing, thing.facts, scene.whole)
-    return told_as(scene, voice, told) if told else None
+    return told_as(scene, voice, told) if told or scene.is_silent else None
 
 
 def told_as(scene: Scene, voice: Voice, facts: Sequence[Fact]) -> str:
