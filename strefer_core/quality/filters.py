@@ -148,7 +148,7 @@ class Filter(_Part):
 
     def text(self) -> str:
         """The document as it is stored; its hash is the filter's id."""
-        return self.model_dump_json(indent=1) + "\n"
+        return self.model_dump_json() + "\n"
 
     def table(self, rows: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
         """(pairs, features) of features by name; NaN where a pair lacks one. Unknown names are left out."""
