@@ -423,6 +423,12 @@ def test_datasets_are_versions_with_a_lineage(catalog: Catalog) -> None:
     assert catalog.dataset_lineage("v1") == lineage
 
 
+def test_a_filter_is_kept_once_as_it_was_first(catalog: Catalog, pg_url: str) -> None:
+    catalog.record_filter("f1", '{"made_by": "first"}')
+    catalog.record_filter("f1", '{"made_by": "again"}')
+    assert rows(pg_url, "select filter_id, document->>'made_by' from filters") == [("f1", "first")]
+
+
 def test_a_dataset_of_unknown_runs_is_refused_whole(catalog: Catalog) -> None:
     with pytest.raises(StreferError, match="dataset_videos_run_fkey"):
         catalog.record_dataset("v1", "datasets/v1/manifest.json", {}, {A: PRINT})

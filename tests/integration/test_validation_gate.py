@@ -245,6 +245,7 @@ def test_videos_of_closed_drops_are_held_and_the_newest_decision_holds(
     pg_catalog.register_drop("on its way", "p")
     pg_catalog.add_drop_objects("on its way", [replace(shared, video_id="0" * 16)])
     assert pg_catalog.undecided_drops() == ["later"], "no run has touched its video yet"
+    assert pg_catalog.unfinished_drops(["later", "on its way", "unknown"]) == {"on its way"}
     override = Gate(gate_id="o", drop_id="bad", dag_run_id="run", is_open=True, bars=[], overridden_by="ada")
     pg_catalog.record_gate(override)
     assert pg_catalog.held_video_ids() == {*later, "0" * 16}
