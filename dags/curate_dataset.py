@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, task_group
 
 from operators import alerts, flow, validation
@@ -14,11 +15,10 @@ Starts when `annotate_videos` has written instructions. Runs the row checks of t
 each drop against expectations of its tables and against bars (`STREFER_GATE__...`): failed videos, accepted
 pairs, estimated error, what one check stops, drift from the last drop that was let through.
 
-A drop below a bar stays unpublished: `gate` fails and names the bar and the rows. First `override` asks a
-person (*Required Actions*); Approve lets the drop through until the next decision on it. No answer in time is
-a no; clear `override` to be asked again, `validate_drops` to decide again.
+A drop below a bar stays unpublished: `gate` fails and names the bar and the rows, and `ask` starts a run of
+`override_gate`, which asks a person. Clear `validate_drops` to decide again.
 
-Then everything accepted so far, of drops that are not held, becomes one dataset version: the released JSON
+Everything accepted so far, of drops that are not held, becomes one dataset version: the released JSON
 format, JSONL, a manifest with checksums and lineage, and a data card. A version is named by its content:
 publishing the same content again makes nothing new, and readers see a whole version or none.
 
@@ -54,7 +54,9 @@ with DAG(
 
     done = batch.expand(video_ids=flow.find_videos(after="instructions", before="quality"))
     held = validation.validate_drops()
-    asked = validation.OverrideOperator.partial(task_id="override").expand_kwargs(held)
+    asked = TriggerDagRunOperator.partial(
+        task_id="ask", trigger_dag_id="override_gate", logical_date=None, skip_when_already_exists=True
+    ).expand_kwargs(held)
     published = flow.publish()
     done >> held >> published
-    asked >> published >> validation.validate_dataset() >> flow.gate(flow.CURATE_STAGES, with_bars=True)
+    [asked, published >> validation.validate_dataset()] >> flow.gate(flow.CURATE_STAGES, with_bars=True)

@@ -119,12 +119,9 @@ def announce_instructions() -> Iterator[Metadata]:
     yield from _announce(INSTRUCTIONS, run_drop_ids())
 
 
-@task(outlets=[DATASETS], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+@task(outlets=[DATASETS])
 def publish() -> Iterator[Metadata]:
-    """Write a dataset version of all that is accepted and not held; the same content is the same version.
-
-    Its rule lets it run where nobody had to be asked: to ALL_DONE_MIN_ONE_SUCCESS a skipped task is not done.
-    """
+    """Write a dataset version of all that is accepted and not held; the same content is the same version."""
     from strefer_core import worker
     from strefer_core.publish import AllHeld, publish_dataset
 

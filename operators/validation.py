@@ -1,6 +1,6 @@
 """Validating drops and datasets, and asking a person before a gate is opened against its bars.
 
-validate_drops -> one OverrideOperator per drop below its bars -> publish -> validate_dataset
+A drop below its bars starts a run of `override_gate`, which asks a person: nothing else waits for the answer.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import TriggerRule, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from operators.alerts import Alert
 from operators.flow import run_drop_ids
@@ -34,13 +34,13 @@ def identity(ti: Any, subject_id: str) -> str:
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-def validate_drops() -> list[dict[str, str]]:
+def validate_drops() -> list[dict[str, Any]]:
     """Hold this run's drops (all, where none is named) against their expectations and bars.
 
     And every drop that a killed run left without a decision: nothing else would ever let it through. A drop
     of which a video has not ended, because a task was cancelled or failed, waits for the run that ends it:
-    nobody is asked about half a drop. Returns one item per drop whose gate is closed: what `OverrideOperator`
-    asks about.
+    nobody is asked about half a drop. Returns one item per drop whose gate is closed: the run of
+    `override_gate` that asks about it.
     """
     from strefer_core import worker
 
@@ -51,7 +51,12 @@ def validate_drops() -> list[dict[str, str]]:
     for drop_id in unfinished:
         log.warning("drop=%s is not through yet: its gate is decided by the run that ends it", drop_id)
     ended = [drop_id for drop_id in drop_ids if drop_id not in unfinished]
-    return [question(gate) for drop_id in ended if not (gate := decide(drop_id)).is_open]
+    return [asking(gate) for drop_id in ended if not (gate := decide(drop_id)).is_open]
+
+
+def asking(gate: Gate) -> dict[str, Any]:
+    """A run of `override_gate`, named after the decision: one that was begun by a try is not begun again."""
+    return {"conf": {"drop_id": gate.drop_id}, "trigger_run_id": f"held__{gate.gate_id}"}
 
 
 def decide(drop_id: str) -> Gate:
@@ -84,47 +89,56 @@ def question(gate: Gate) -> dict[str, str]:
 
     body = (
         f"Approve publishes drop `{gate.drop_id}` all the same, until the next decision on it. Reject, or no "
-        "answer in time, keeps it unpublished; everything else is published.\n\n"
+        "answer in time, keeps it unpublished; everything else is published already.\n\n"
         f"```\n{bars.told(gate).replace('```', '')}\n```"
     )
-    return {"drop_id": gate.drop_id, "subject": f"Publish drop {gate.drop_id} below its bars?", "body": body}
+    return {"subject": f"Publish drop {gate.drop_id} below its bars?", "body": body}
 
 
 class OverrideOperator(ApprovalOperator):
     """Asks a person whether a drop below its bars is published all the same; who said so is kept.
 
-    A "Reject" keeps out that drop and nothing else, so it must not skip what follows, as the parent's does.
+    "Reject", which is also what no answer in time means, skips what follows. A drop whose gate is open by the
+    time that somebody would be asked skips it, too.
 
     Args:
-        drop_id: whose gate is closed.
+        drop_id: whose gate is closed; a template.
     """
 
-    template_fields: Sequence[str] = ()  # the text holds names of files: nothing in it is a template
+    # Not the question: it holds names of files, and nothing in them is a template.
+    template_fields: Sequence[str] = ("drop_id",)
     ui_color = "#f8ecd8"
 
     def __init__(self, *, drop_id: str, **kwargs: Any) -> None:
         wait = timedelta(seconds=settings().gate.answer_wait_s)
         given = {"defaults": self.REJECT, "response_timeout": wait, "notifiers": [], **kwargs}
-        super().__init__(**given)
+        super().__init__(subject="Publish a drop below its bars?", **given)
         self.drop_id = drop_id
 
     def execute(self, context: Context) -> Any:
-        """Alert, ask, and wait without holding a slot."""
-        text = f"{self.subject} {self.body}"
-        self.notifiers = [*self.notifiers, Alert(kind="held", text=text)]
+        """Alert, ask, and wait without holding a slot. Fails where nothing was decided on the drop."""
+        asked = question(self._closed_gate())
+        self.subject, self.body = asked["subject"], asked["body"]
+        self.notifiers = [*self.notifiers, Alert(kind="held", text=f"{self.subject} {self.body}")]
         return super().execute(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> bool:
-        """Open the gate where the answer is yes; returns whether it is."""
-        answer = HITLOperator.execute_complete(self, context, event)
-        is_approved = answer["chosen_options"] == [self.APPROVE]
-        user = event.get("responded_by_user") or {}
-        self.log.info(
-            "drop=%s %s by %s", self.drop_id, answer["chosen_options"], user.get("name") or "nobody"
-        )
-        if is_approved:
+    def _closed_gate(self) -> Gate:
+        from strefer_core import worker
+
+        gate = worker.catalog().newest_gates([self.drop_id]).get(self.drop_id)
+        if gate is None:
+            raise AirflowFailException(f"there is no decision on a drop {self.drop_id!r}")
+        if gate.is_open:
+            raise AirflowSkipException(f"the gate of drop {self.drop_id} is open: nothing to ask")
+        return gate
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Open the gate where the answer is yes; else skip what follows, as the parent does."""
+        user, chosen = event.get("responded_by_user") or {}, event["chosen_options"]
+        self.log.info("drop=%s %s by %s", self.drop_id, chosen, user.get("name") or "nobody")
+        if chosen == [self.APPROVE]:
             override(self.drop_id, str(user.get("name") or user.get("id") or "unknown"), context)
-        return is_approved
+        return super().execute_complete(context, event)
 
 
 def override(drop_id: str, by: str, context: Any) -> None:

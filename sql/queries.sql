@@ -262,6 +262,9 @@ where f.video_id = :video_id and f.severity <> 'info'
 group by f.check_name, f.severity
 order by f.check_name, f.severity
 
+-- name: lock_publishing
+select pg_advisory_xact_lock(hashtextextended('publish', 0))
+
 -- name: insert_dataset
 insert into datasets (version, manifest_key, counts, filter_id)
 values (:version, :manifest_key, cast(:counts as jsonb), :filter_id)

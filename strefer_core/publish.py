@@ -67,9 +67,15 @@ def publish_dataset(catalog: Catalog, objects: ObjectStore, config: PipelineConf
     """Publish all accepted instructions of every video that is through, under one configuration.
 
     Videos that are only in drops which a gate keeps out stay out; what a person decided about a pair holds
-    against the checks. Raises InputError where no instruction was
-    accepted, AllHeld where the gates leave nothing.
+    against the checks. Two that publish at once do so one after the other, each with what the other saw.
+
+    Raises InputError where no instruction was accepted, AllHeld where the gates leave nothing.
     """
+    with catalog.publishing():
+        return _publish(catalog, objects, config)
+
+
+def _publish(catalog: Catalog, objects: ObjectStore, config: PipelineConfig) -> Release:
     chains = {v: fingerprints(v, config)["quality"] for v in catalog.video_ids()}
     through = {v: chains[v] for v, run in catalog.states(chains, "quality").items() if run.status == "done"}
     if not through:

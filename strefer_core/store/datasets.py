@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,13 @@ class Dataset:
 
 class Datasets(Database):
     """Rows of `datasets` and `dataset_videos`."""
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Waits until nobody else publishes: the newest version must never be one that knew less."""
+        with self.transaction() as connection:
+            execute(connection, "lock_publishing")
+            yield
 
     def record_dataset(
         self,

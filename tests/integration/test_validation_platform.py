@@ -115,16 +115,22 @@ def wrong(masklet: dm.Masklet) -> dm.Masklet:
     )
 
 
+@pytest.fixture(scope="module")
+def question(run: DagRun) -> DagRun:
+    """The run of `override_gate` that the held drop started."""
+    (run_id,) = wait_for("the question's run", lambda: _run_ids("override_gate"), timeout_s=240, poll_s=0.5)
+    return DagRun(dag_id="override_gate", run_id=run_id, state="queued")
+
+
 def test_the_drop_with_wrong_tracks_is_held_and_a_person_asked(
-    run: DagRun, webhook: Posted, drops: dict[str, list[str]]
+    run: DagRun, question: DagRun, webhook: Posted, drops: dict[str, list[str]]
 ) -> None:
-    asked = wait_for("the question", lambda: _asked(run), timeout_s=240, poll_s=0.5)
-    assert [one["task_instance"]["map_index"] for one in asked] == [0], "one drop, one question"
-    assert asked[0]["subject"] == "Publish drop poisoned below its bars?"
-    assert asked[0]["defaults"] == ["Reject"]
-    assert "accepted_share is " in asked[0]["body"]
-    assert "check_share is " in asked[0]["body"]
-    assert "area_jump" in asked[0]["body"]
+    (asked,) = wait_for("the question", lambda: _asked(question), timeout_s=240, poll_s=0.5)
+    assert asked["subject"] == "Publish drop poisoned below its bars?"
+    assert asked["defaults"] == ["Reject"]
+    assert "accepted_share is " in asked["body"]
+    assert "check_share is " in asked["body"]
+    assert "area_jump" in asked["body"]
     gates = worker.catalog().newest_gates(drops)
     assert {name: gate.is_open for name, gate in gates.items()} == {"clean": True, "poisoned": False}
     below = [bar["bar"] for bar in gates["poisoned"].bars if not bar["is_met"]]
@@ -135,19 +141,18 @@ def test_the_drop_with_wrong_tracks_is_held_and_a_person_asked(
     )
     assert named
     assert named <= {row["instruction_id"] for row in of_drop}
-    wait_for("the alert", lambda: webhook.documents)
-    assert webhook.documents[0]["kind"] == "held"
-    assert "area_jump" in webhook.documents[0]["text"]
+    (told,) = wait_for("the alert", lambda: [one for one in webhook.documents if one["kind"] == "held"])
+    assert "area_jump" in told["text"]
 
 
-def test_after_a_no_the_clean_drop_is_published_and_the_run_names_the_bars(
-    run: DagRun, webhook: Posted, drops: dict[str, list[str]]
+def test_while_the_question_is_open_the_clean_drop_is_published_and_the_run_names_the_bars(
+    run: DagRun, question: DagRun, webhook: Posted, drops: dict[str, list[str]]
 ) -> None:
-    _answer(run, "Reject")
     wait_for("the run to end", lambda: _state(run) == "failed", timeout_s=240, poll_s=0.5)
+    assert _waits(question)
     assert _published() == set(drops["clean"])
     states = {task["task_id"]: task["state"] for task in _tasks(run)}
-    assert states["override"] == states["publish"] == states["validate_dataset"] == "success"
+    assert states["ask"] == states["publish"] == states["validate_dataset"] == "success"
     assert states["gate"] == "failed"
     last = wait_for("the alert", lambda: [one for one in webhook.documents if one["kind"] == "failed"])[-1]
     assert "drop poisoned is below its bars" in last["text"]
@@ -157,15 +162,20 @@ def test_after_a_no_the_clean_drop_is_published_and_the_run_names_the_bars(
     )
 
 
-def test_cleared_it_asks_again_and_a_yes_publishes_the_drop(run: DagRun, drops: dict[str, list[str]]) -> None:
-    body = {
-        "dry_run": False, "dag_run_id": run.run_id, "task_ids": ["override"], "only_failed": False,
-        "include_downstream": True,
-    }  # fmt: skip
-    call("POST", "/dags/curate_dataset/clearTaskInstances", json=body)
-    wait_for("the question again", lambda: _waits(run), timeout_s=240, poll_s=0.5)
-    _answer(run, "Approve")
-    wait_for("the run to end", lambda: _state(run) == "success", timeout_s=240, poll_s=0.5)
+def test_after_a_no_nothing_more_is_published(question: DagRun, drops: dict[str, list[str]]) -> None:
+    _answer(question, "Reject")
+    wait_for("the run to end", lambda: _state(question) == "success", timeout_s=240, poll_s=0.5)
+    states = {task["task_id"]: task["state"] for task in _tasks(question)}
+    assert states == {"override": "success", "publish": "skipped", "validate_dataset": "skipped"}
+    assert _published() == set(drops["clean"])
+
+
+def test_asked_again_a_yes_publishes_the_drop(question: DagRun, drops: dict[str, list[str]]) -> None:
+    conf = {"drop_id": "poisoned"}
+    begun = call("POST", "/dags/override_gate/dagRuns", json={"logical_date": None, "conf": conf})
+    again = replace(question, run_id=begun["dag_run_id"])
+    _answer(again, "Approve")
+    wait_for("the run to end", lambda: _state(again) == "success", timeout_s=240, poll_s=0.5)
     assert _published() == {video_id for ids in drops.values() for video_id in ids}
     decisions = worker.catalog().gates("poisoned")
     assert [(gate.is_open, gate.overridden_by) for gate in decisions] == [(False, None), (True, "admin")]
@@ -173,15 +183,16 @@ def test_cleared_it_asks_again_and_a_yes_publishes_the_drop(run: DagRun, drops: 
 
 
 def test_about_a_drop_above_its_bars_nobody_is_asked(run: DagRun, webhook: Posted) -> None:
-    told = len(webhook.documents)
+    told, questions = len(webhook.documents), _run_ids("override_gate")
     begun = call(
         "POST", "/dags/curate_dataset/dagRuns", json={"logical_date": None, "conf": {"drop_ids": ["clean"]}}
     )
     again = DagRun(dag_id="curate_dataset", run_id=begun["dag_run_id"], state="queued")
     wait_for("the run to end", lambda: _state(again) == "success", timeout_s=240, poll_s=0.5)
     states = {task["task_id"]: task["state"] for task in _tasks(again)}
-    assert states["override"] == "skipped"
+    assert states["ask"] == "skipped"
     assert states["publish"] == "success"
+    assert _run_ids("override_gate") == questions
     assert len(webhook.documents) == told
     assert [gate.is_open for gate in worker.catalog().gates("clean")] == [True, True]
 
@@ -239,7 +250,7 @@ def _answer(run: DagRun, option: str) -> None:
     that the task began to wait."""
     wait_for("the task to wait", lambda: _waits(run), timeout_s=120)
     time.sleep(5)
-    path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/override/0/hitlDetails"
+    path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/override/-1/hitlDetails"
     call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from operators import flow, validation
-from operators.validation import OverrideOperator, identity, question
+from operators.validation import OverrideOperator, asking, identity, question
 from strefer_core import publish, worker
 from strefer_core.store.gates import Gate
 
@@ -62,12 +64,12 @@ def answer(option: str, user: dict[str, str] | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def operator() -> OverrideOperator:
-    return OverrideOperator(task_id="override", **question(CLOSED))
+def operator(drop_id: str = "monday") -> OverrideOperator:
+    return OverrideOperator(task_id="override", drop_id=drop_id)
 
 
 def test_an_approval_opens_the_gate_with_the_name_of_who_said_so(catalog: FakeCatalog) -> None:
-    assert operator().execute_complete(CONTEXT, answer("Approve", {"id": "7", "name": "ada"})) is True
+    operator().execute_complete(CONTEXT, answer("Approve", {"id": "7", "name": "ada"}))
     opened = catalog.kept[-1]
     assert (opened.drop_id, opened.is_open, opened.overridden_by) == ("monday", True, "ada")
     assert opened.bars == CLOSED.bars
@@ -75,10 +77,25 @@ def test_an_approval_opens_the_gate_with_the_name_of_who_said_so(catalog: FakeCa
 
 
 @pytest.mark.parametrize("user", [{"id": "7", "name": "ada"}, None], ids=["said", "by timeout"])
-def test_a_no_leaves_it_closed_and_skips_nothing(catalog: FakeCatalog, user: dict[str, str] | None) -> None:
-    """The context has no way to skip tasks: trying it would fail here."""
-    assert operator().execute_complete(CONTEXT, answer("Reject", user)) is False
+def test_a_no_leaves_it_closed_and_skips_what_follows(
+    catalog: FakeCatalog, monkeypatch: pytest.MonkeyPatch, user: dict[str, str] | None
+) -> None:
+    skipped: list[Any] = []
+    with DAG("d", schedule=None):
+        asked, following = operator(), EmptyOperator(task_id="publish")
+        asked >> following
+    monkeypatch.setattr(asked, "skip", lambda *, ti, tasks: skipped.extend(tasks))
+    asked.execute_complete(CONTEXT | {"task": asked}, answer("Reject", user))
     assert catalog.kept == [CLOSED]
+    assert skipped == [following]
+
+
+def test_nobody_is_asked_about_a_drop_that_is_open_or_unknown(catalog: FakeCatalog) -> None:
+    catalog.record_gate(replace(CLOSED, gate_id="o", is_open=True, overridden_by="ada"))
+    with pytest.raises(AirflowSkipException, match="drop monday is open"):
+        operator().execute(CONTEXT)
+    with pytest.raises(AirflowFailException, match="no decision on a drop 'tuesday'"):
+        operator("tuesday").execute(CONTEXT)
 
 
 def test_no_answer_is_a_no_after_the_time_of_the_settings() -> None:
@@ -93,7 +110,7 @@ def test_the_question_names_bar_and_rows_as_plain_text() -> None:
     assert asked["subject"] == "Publish drop monday below its bars?"
     assert "accepted_share is 0.1, the bar is 0.2" in asked["body"]
     assert asked["body"].count("```") == 2, "a reason cannot end the code block"
-    assert OverrideOperator.template_fields == ()
+    assert not {"subject", "body"} & set(OverrideOperator.template_fields)
 
 
 def test_a_retry_or_a_clear_is_another_decision() -> None:
@@ -134,5 +151,5 @@ def test_every_drop_of_the_run_is_decided_on_and_the_closed_are_asked_about(
 
     monkeypatch.setattr(validation, "run_drop_ids", lambda: ["sunday", "half a drop", "monday"])
     monkeypatch.setattr(validation, "decide", decide)
-    assert validation.validate_drops.function() == [question(CLOSED)]
+    assert validation.validate_drops.function() == [asking(CLOSED)]
     assert decided == ["sunday", "monday", "left by a killed run"]
