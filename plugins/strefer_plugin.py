@@ -64,12 +64,12 @@ def _tab(destination: str, path: str) -> dict[str, Any]:
 
 
 class StreferPlugin(AirflowPlugin):
-    """Pages in the navigation, and a tab on every run and task that leads to its drop."""
+    """Pages in the navigation, and a tab on every run and task that leads to its drop or validation."""
 
     name = "strefer"
     fastapi_apps = [{"app": LazyApp(), "url_prefix": MOUNT, "name": "strefer"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         *(_page(name, path) for name, path in PAGES.items()),
         _tab("dag_run", "/runs?dag_id={DAG_ID}&run_id={RUN_ID}"),
-        _tab("task_instance", "/runs?dag_id={DAG_ID}&run_id={RUN_ID}"),
+        _tab("task_instance", "/runs?dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}"),
     ]

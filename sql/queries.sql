@@ -678,6 +678,18 @@ from current_flags
 where video_id = :video_id
 order by object_kind, object_id, check_name
 
+-- name: video_expectation_flags
+select distinct f.object_id, f.object_kind, f.expectation, f.means, f.value, f.severity
+from drop_videos d
+join expectation_flags f using (drop_id)
+where d.video_id = :video_id and (
+    f.object_id = :video_id
+    or exists (select from masklets m where m.video_id = :video_id and m.masklet_id = f.object_id)
+    or exists (select from transcript_segments t where t.video_id = :video_id and t.segment_id = f.object_id)
+    or exists (select from instructions i where i.video_id = :video_id and i.instruction_id = f.object_id)
+)
+order by f.object_kind, f.object_id, f.expectation
+
 -- name: video_reviews
 select review_id, pair_key, instruction_id, decision, turns, note, reviewer, queue, decided_at
 from reviews
@@ -756,6 +768,12 @@ limit :count
 -- ---------------------------------------------------------------- end of pages and reviews
 
 -- ---------------------------------------------------------------- validation and gates: store/validations.py, gates.py
+
+-- name: validations_of_run
+select validation_id
+from validations
+where dag_run_id = :dag_run_id and subject_kind = :subject_kind
+order by validated_at, validation_id
 
 -- name: add_validation
 insert into validations (

@@ -7,24 +7,29 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from strefer_core.config import settings
 from strefer_core.dashboards import charts
 from strefer_core.dashboards.access import drops_of_run, run_viewer
 from strefer_core.dashboards.errors import NotFound
 from strefer_core.dashboards.ids import DropId, Word, WordId
 from strefer_core.dashboards.rendering import page
-from strefer_core.dashboards.services import CatalogDep, ViewerDep
+from strefer_core.dashboards.services import CatalogDep, PicturesDep, ViewerDep
 from strefer_core.quality.checks import CHECKS
-from strefer_core.store.catalog import Catalog
 from strefer_core.store.pages import CheckTotals
+from strefer_core.store.validations import SubjectKind
+from strefer_core.validation.pages import docs_key
 
 router = APIRouter(default_response_class=HTMLResponse)
+
+_VALIDATES: dict[str, SubjectKind] = {"validate_drops": "drop", "validate_dataset": "dataset"}
 
 
 @router.get("/")
 def overview(request: Request, viewer: ViewerDep, catalog: CatalogDep) -> HTMLResponse:
     """All drops over time."""
     drops = catalog.newest_drop_figures()
-    target = _target(catalog)
+    wanted = settings().pipeline.quality
+    target = wanted.target_error if wanted.filter else None
     figures = {
         "videos": charts.videos_of_drops(drops),
         "pairs": charts.pairs_of_drops(drops),
@@ -77,14 +82,29 @@ def run(
     catalog: CatalogDep,
     dag_id: Annotated[str, Query(max_length=250)],
     run_id: Annotated[str, Query(max_length=250)],
+    task_id: Annotated[str, Query(max_length=250)] = "",
 ) -> Response:
-    """From an Airflow run to the drops that it is about: to the page itself where it is one drop."""
+    """From an Airflow run to the drops that it is about: to the page itself where it is one drop.
+
+    From a task that validated one drop or dataset, to its validation.
+    """
     base = request.scope["root_path"]
+    if (kind := _VALIDATES.get(task_id)) and len(found := catalog.validations_of_run(run_id, kind)) == 1:
+        return RedirectResponse(f"{base}/validations/{found[0]}", status_code=303)
     drop_ids = drops_of_run(dag_id, run_id) or catalog.drops_of_dag_run(run_id)
     drops = [figures for drop_id in drop_ids[:50] if (figures := catalog.drop_figures(drop_id))]
     if len(drops) == 1:
         return RedirectResponse(f"{base}{charts.drop_path(drops[0].drop_id)}", status_code=303)
     return page(request, viewer, "run.html", dag_id=dag_id, run_id=run_id, drops=drops)
+
+
+@router.get("/validations/{validation_id}")
+def validation(pictures: PicturesDep, validation_id: WordId) -> HTMLResponse:
+    """The page of a validation as it was written: every expectation, and the ids that break it."""
+    key = docs_key(validation_id)
+    if not pictures.objects.exists(key):
+        raise NotFound(f"there is no page of a validation {validation_id}")
+    return HTMLResponse(pictures.objects.get_bytes(key).decode())
 
 
 @router.get("/quality")
@@ -132,13 +152,6 @@ def dataset(
         dataset=found, mixture=mixture, drops=catalog.dataset_drops(dataset_version), videos=videos,
         validations=catalog.newest_validations("dataset", dataset_version), after=after,
     )  # fmt: skip
-
-
-def _target(catalog: Catalog) -> float | None:
-    """Error that the newest filter was asked to keep to."""
-    fitted = catalog.shown_filter()
-    target = fitted["document"].get("target_error") if fitted else None
-    return float(target) if target is not None else None
 
 
 def _first(totals: list[CheckTotals]) -> str:

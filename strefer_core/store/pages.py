@@ -127,6 +127,18 @@ class ShownFlag:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ExpectationFlag:
+    """An object that breaks an expectation of the newest validation of a drop."""
+
+    object_id: str
+    object_kind: str  # "video", or as of `ShownFlag`
+    expectation: str
+    means: str  # what is expected, as a sentence
+    value: str | None
+    severity: str  # "fail", "warn" or "info"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ListedVideo:
     """A video of a drop, as lists show it."""
 
@@ -244,6 +256,7 @@ class VideoPage:
     segments: tuple[ShownSegment, ...]
     pairs: tuple[Pair, ...]
     flags: tuple[ShownFlag, ...]
+    broken: tuple[ExpectationFlag, ...]
     reviews: tuple[Review, ...]  # newest first
     models: tuple[ModelUse, ...]
 
@@ -379,6 +392,7 @@ class Pages(Database):
             segments = execute(connection, "current_segments", video_id=video_id)
             pairs = execute(connection, "current_pairs", video_id=video_id)
             flags = execute(connection, "shown_flags", video_id=video_id)
+            broken = execute(connection, "video_expectation_flags", video_id=video_id)
             reviews = execute(connection, "video_reviews", video_id=video_id)
             models = execute(connection, "video_models", video_id=video_id)
         return VideoPage(
@@ -391,6 +405,7 @@ class Pages(Database):
             segments=tuple(ShownSegment(**row) for row in segments),
             pairs=tuple(Pair(**row) for row in pairs),
             flags=tuple(ShownFlag(**row, video_id=video_id) for row in flags),
+            broken=tuple(ExpectationFlag(**row) for row in broken),
             reviews=tuple(read_review({**row, "video_id": video_id}) for row in reviews),
             models=tuple(ModelUse(**row) for row in models),
         )

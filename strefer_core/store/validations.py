@@ -61,6 +61,11 @@ class Validations(Database):
         rows = self.all("validations", subject_kind=subject.kind, subject_id=subject.id)
         return [Validation(**row) for row in rows]
 
+    def validations_of_run(self, dag_run_id: str, kind: SubjectKind) -> list[str]:
+        """Ids of what one Airflow run validated, oldest first."""
+        rows = self.all("validations_of_run", dag_run_id=dag_run_id, subject_kind=kind)
+        return [row["validation_id"] for row in rows]
+
     def validated_rows(self, view: str, subject: Subject) -> Iterator[Rows]:
         """The rows of one view `validated_*` about a subject, in chunks.
 

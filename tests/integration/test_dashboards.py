@@ -19,6 +19,7 @@ from strefer_core.dashboards.access import Viewer, run_viewer, viewer
 from strefer_core.store.catalog import Catalog, DropObject, Review
 from strefer_core.store.gates import Gate
 from strefer_core.store.validations import Validation
+from strefer_core.validation.pages import docs_key, write
 from tests import sample_results as sample
 from tests.dashboard_site import ANN, BASE, CSRF, PAGE, Site, estimate, fill, new_site
 from tests.postgres import rows, statement
@@ -36,6 +37,7 @@ VALUES = {
     "instruction_id": "ins-0",
     "entity_id": "ent-0",
     "index": "1",
+    "validation_id": "v",
 }
 
 
@@ -301,19 +303,31 @@ def test_a_closed_gate_says_which_bar_and_shows_the_rows(site: Site) -> None:
         "ids": [{"id": "ins-1", "value": None}],
         "error": None,
     }
-    site.catalog.record_validation(
-        Validation(
-            validation_id="v", suite="drop", subject_kind="drop", subject_id="monday", dag_run_id="",
-            is_success=False, results=[result], docs_key=None,
-        )
+    found = Validation(
+        validation_id="v", suite="drop", subject_kind="drop", subject_id="monday", dag_run_id="run-7",
+        is_success=False, results=[result], docs_key=docs_key("v"),
     )  # fmt: skip
+    write(found, site.objects)
+    site.catalog.record_validation(found)
     text = get(site, "/drops/monday").text
     assert text.count('class="badge not-met"') == 3
-    for link in ("/pairs/ins-0", f"/videos/{sample.VIDEO_ID}", "/pairs/ins-1"):
+    for link in ("/pairs/ins-0", f"/videos/{sample.VIDEO_ID}", "/pairs/ins-1", "/validations/v"):
         assert f'href="{BASE}{link}"' in text
     assert "<code>G4</code>" in text
     assert "every pair has turns" in text
     assert 'class="badge closed"' in get(site, "/").text
+    shown = get(site, OF_VIDEO).text
+    assert "Broken expectations" in shown
+    assert "every pair has turns" in shown
+    assert "every pair has turns" in get(site, "/validations/v").text
+    assert get(site, "/validations/another").status_code == 404
+    task = get(site, "/runs?dag_id=curate_dataset&run_id=run-7&task_id=validate_drops")
+    assert task.headers["location"] == f"{BASE}/validations/v"
+
+
+def test_what_breaks_no_expectation_shows_none(site: Site) -> None:
+    fill(site.catalog)
+    assert "Broken expectations" not in get(site, OF_VIDEO).text
 
 
 # Reviews

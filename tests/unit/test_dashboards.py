@@ -99,6 +99,7 @@ def page(*entities: ShownEntity, **facts: float) -> VideoPage:
         segments=(),
         pairs=(),
         flags=(),
+        broken=(),
         reviews=(),
         models=(),
     )
