@@ -30,7 +30,8 @@ VIEWS = {
     "current_stage_runs", "drop_funnel", "drop_progress", "drop_videos", "dropped_videos", "failures",
     "current_flags", "drop_figures", "video_pairs", "video_work",
     "drop_baselines", "drop_drift", "expectation_flags", "gate_figures", "subject_shares",
-    "validated_instructions", "validated_masklets", "validated_mixtures", "validated_segments", "validated_videos",
+    "validated_instructions", "validated_masklets", "validated_mixtures", "validated_segments",
+    "validated_videos",
     "validation_subjects",
     "instruction_status", "newest_stage_runs", "probe_history", "stage_cost",
 }  # fmt: skip
