@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 
 from strefer_core.world.script import COLOURS
 
@@ -17,7 +17,6 @@ PLACES: tuple[tuple[str, ...], ...] = (
     ("on the left side", "on the right side", "in the top part", "in the bottom part"),
     ("beginning", "middle", "end"),
     ("the first", "the second"),
-    ("The first", "The second"),
 )
 """Words that say where, which way, when or which one; of each class any may stand for any other."""
 
@@ -31,7 +30,9 @@ _FIRST_CLAUSE = re.compile(r"^.*?[.;](?= |$)", re.DOTALL)
 @cache
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     told = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
-    return re.compile(rf"\b({told})\b(?! side)" if "on the left" in words else rf"\b({told})\b")
+    return re.compile(
+        rf"\b({told})\b(?! side)" if "on the left" in words else rf"\b({told})\b", re.IGNORECASE
+    )
 
 
 def lettered_options(question: str) -> list[tuple[str, str]]:
@@ -41,7 +42,7 @@ def lettered_options(question: str) -> list[tuple[str, str]]:
 
 def ways(text: str) -> frozenset[str]:
     """The directions and borders that a text speaks of."""
-    return frozenset(found for words in PLACES[:3] for found in _pattern(words).findall(text))
+    return frozenset(found.lower() for words in PLACES[:3] for found in _pattern(words).findall(text))
 
 
 def turned(text: str, classes: Sequence[tuple[str, ...]], rng: random.Random) -> Iterator[str]:
@@ -51,7 +52,12 @@ def turned(text: str, classes: Sequence[tuple[str, ...]], rng: random.Random) ->
         if not pattern.search(text):
             continue
         for shift in rng.sample(range(1, len(words)), len(words) - 1):
-            yield pattern.sub(lambda m, w=words, s=shift: w[(w.index(m[1]) + s) % len(w)], text)  # type: ignore[misc]
+            yield pattern.sub(partial(_next, words, shift), text)
+
+
+def _next(words: tuple[str, ...], shift: int, found: re.Match[str]) -> str:
+    word = words[(words.index(found[1].lower()) + shift) % len(words)]
+    return word.capitalize() if found[1][0].isupper() else word
 
 
 def renamed(text: str, old: str, new: str) -> str:

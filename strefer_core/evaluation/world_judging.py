@@ -15,6 +15,7 @@ from strefer_core.backends.world import Noise
 from strefer_core.config import PipelineConfig
 from strefer_core.evaluation.items import Interval
 from strefer_core.probe.videos import load_checked
+from strefer_core.video_llm.samples import Region
 
 _OF_FORM = frozenset(("leak", "malformed", "unreadable", "wrong_region"))
 """Faults of how a pair is put, not of what it says."""
@@ -41,6 +42,13 @@ class VideoJudge:
     def of(cls, path: Path) -> VideoJudge:
         """Of a video with its truth beside it. Raises InputError where there is none."""
         return cls(_running(path))
+
+    def entity_under(self, region: Region) -> str | None:
+        """The entity whose masks a region has, as they are; None where it has nobody's."""
+        for one in self.masklets:
+            if region and all(one.masks[place] == mask for place, mask in region.items()):
+                return one.entity_id
+        return None
 
     def right_pairs(self, pairs: Sequence[dm.Instruction]) -> list[Verdict]:
         """Those of one question that are right in all they say."""

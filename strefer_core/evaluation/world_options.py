@@ -5,7 +5,7 @@
 | yes_no | "Yes", "No" |
 | choice | the lettered options of the question |
 | when | intervals, each said in the words of the right answer |
-| open | answers to questions of the same task type of the same video, and such answers with directions, places, colours or names exchanged |
+| open | answers to other questions of its kind of the same video, some with words exchanged |
 | premise | an answer that goes along with the question, and one that denies what it takes for granted |
 
 Of open questions and premises the truth decides: an option is kept only where it can be read as an answer to
@@ -242,7 +242,7 @@ def interval_of(pair: dm.Instruction) -> Interval | None:
 
 
 def shifts(interval: Interval, duration_s: float) -> Iterator[Interval]:
-    """Intervals of the same length, at most half of them over the given one, from the video's start to its end."""
+    """Intervals of the same length all over the video that share less than half of it with the given one."""
     length_s = interval[1] - interval[0]
     last_s = duration_s - length_s
     for step in range(9):
