@@ -25,7 +25,7 @@ from strefer_core.evaluation.world_judging import VideoJudge, judged_pairs
 from strefer_core.evaluation.world_options import PREMISE, Options, OptionWriter, form_of, interval_of
 from strefer_core.pipeline import Filtered
 from strefer_core.probe.pool import Advance, one_thread, reason, run_all
-from strefer_core.probe.videos import PLAN, Source, WorldVideo, knobs_of, load_checked
+from strefer_core.probe.videos import PLAN, Source, WorldVideo, knobs_of
 
 BENCH_FILE = "world_bench.json"
 _FORMAT = 1
@@ -162,7 +162,7 @@ def _items(path: Path, name: str, per_task: int, seed: int) -> VideoItems:
     }
     video = BenchVideo(
         name=name,
-        sha256=load_checked(path).video_sha256,
+        sha256=judge.video_sha256,
         duration_s=judge.duration_s,
         regions=regions,
     )

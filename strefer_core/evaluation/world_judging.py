@@ -36,6 +36,7 @@ class VideoJudge:
         self.entities = running.keep("entities", true_entities(running)).entities
         self.masklets = running.keep("masklets", true_masklets(running, self.entities)).masklets
         self.duration_s = running.truth.duration_s
+        self.video_sha256 = running.truth.video_sha256
         self._checker = Checker(Judge(running.truth), self.entities, self.masklets)
 
     @classmethod
