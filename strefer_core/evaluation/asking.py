@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -19,26 +20,42 @@ from strefer_core.evaluation.results import Result, ResultsFile
 from strefer_core.evaluation.world_judging import VideoJudge
 from strefer_core.evaluation.world_options import PREMISE
 from strefer_core.released_format import parse_time
-from strefer_core.video_llm.samples import Answerer
+from strefer_core.video_llm.samples import Answerer, Sample
 
 Advance = Callable[[int, int], None]  # questions answered, questions in all
 BATCH = 16
 FREE = "free"
 
+T = TypeVar("T")
+
 _CLOCK = re.compile(r"\b(\d{2,}:[0-5]\d:[0-5]\d(?:\.\d+)?)")
 _SECONDS = re.compile(r"\b(\d+(?:\.\d+)?) ?s(?:ec(?:onds?)?)?\b")
+
+
+@runtime_checkable
+class Chooser(Protocol):
+    """An answerer that gives no likelihoods, and chooses among options instead."""
+
+    def choose(self, questions: Sequence[tuple[Sample, Sequence[str]]]) -> list[int | None]:
+        """Per question the place of the chosen option; None where it chooses none."""
+        ...
 
 
 def ask_closed(
     bench: WorldBench, answerer: Answerer, file: ResultsFile, advance: Advance = lambda *_: None
 ) -> None:
     """Ask every item in every condition that says something; those in the file are not asked again."""
-    wanted = [(item, one) for item in bench.items for one in item.conditions()]
     # By video and item: a model that keeps a video's features has them once.
-    for done, (item, condition) in enumerate(wanted):
-        if (item.item_id, condition.name) not in file:
-            file.add([closed(bench, answerer, item, condition)])
-        advance(done + 1, len(wanted))
+    wanted = [(item, one) for item in bench.items for one in item.conditions()]
+    new = [(item, one) for item, one in wanted if (item.item_id, one.name) not in file]
+    done = len(wanted) - len(new)
+    for batch in _batches(new):
+        if isinstance(answerer, Chooser):
+            file.add(_chosen(bench, answerer, batch))
+        else:
+            file.add([closed(bench, answerer, item, condition) for item, condition in batch])
+        done += len(batch)
+        advance(done, len(wanted))
 
 
 def closed(bench: WorldBench, answerer: Answerer, item: Item, condition: Condition) -> Result:
@@ -50,6 +67,27 @@ def closed(bench: WorldBench, answerer: Answerer, item: Item, condition: Conditi
             raise ValueError(f"{item.item_id}: {len(found)} scores for {len(choice.options)} options")
         scores += found
     return _marked(_result(item, condition), item, scores)
+
+
+def _chosen(bench: WorldBench, chooser: Chooser, batch: Sequence[tuple[Item, Condition]]) -> list[Result]:
+    questions = [(bench.sample(item, condition), _told_options(item)) for item, condition in batch]
+    found = chooser.choose(questions)
+    return [
+        _marked(_result(item, condition), item, [float(p == place) for p in range(len(item.options))])
+        if place is not None
+        else replace(_result(item, condition), note="no option was chosen")
+        for (item, condition), place in zip(batch, found, strict=True)
+    ]
+
+
+def _told_options(item: Item) -> tuple[str, ...]:
+    """The options in words; intervals in seconds, since they all are one text otherwise."""
+    if not item.option_intervals_s:
+        return item.options
+    return tuple(
+        text.replace("<start_time>", f"{start_s:.1f} s").replace("<end_time>", f"{end_s:.1f} s")
+        for text, (start_s, end_s) in zip(item.options, item.option_intervals_s, strict=True)
+    )
 
 
 def _marked(result: Result, item: Item, scores: Sequence[float]) -> Result:
@@ -106,7 +144,7 @@ def ask_free(
         advance(done, len(wanted))
 
 
-def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
+def _batches(items: Sequence[T]) -> Iterator[list[T]]:
     left = iter(items)
     while batch := list(islice(left, BATCH)):
         yield batch

@@ -1,10 +1,11 @@
 """Yes/no about intervals: from QVHighlights (Lei et al. 2021, arXiv 2107.09609), or in a simple form.
 
-JSON lines of {"qid", "query", "duration", "vid", "relevant_windows": [[start_s, end_s], ...]}. Of each row one positive question is made (one of its windows) and one negative (as long, of the same video,
+QVHighlights: JSON lines of {"qid", "query", "duration", "vid", "relevant_windows": [[start_s, end_s], ...]}.
+Of each row one positive question is made (one of its windows) and one negative (as long, of the same video,
 touching none of its windows). That is a reconstruction of ours: figures do not compare with published ones.
 
-The simple form is a JSON list of {"id", "video": "name.mp4", "question": "Does it ... between <start_time> and
-<end_time>?", "start_s", "end_s", "answer": "yes" or "no"}.
+The simple form: a JSON list of {"id", "video": "name.mp4", "question", "start_s", "end_s", "answer"}, where
+the question holds <start_time> and <end_time> and the answer is "yes" or "no".
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """TempCompass (Liu et al. 2024, arXiv 2403.00476): four kinds of tasks about what only time tells.
 
 A folder with `meta_info.json` and `questions/{multi-choice,yes_no,caption_matching,captioning}.json`, each
-{video_id: {dimension: [{"question", "answer"}]}}. A caption is judged by the first multiple choice of its video
-and dimension, or by its row's own "mc_question" and "mc_answer".
-Multiple choice, yes/no and caption matching are matched by rules; what no rule matches, and all captions,
-a judge decides where there is one.
+{video_id: {dimension: [{"question", "answer"}]}}. A caption is judged by the first multiple choice of its
+video and dimension, or by its row's own "mc_question" and "mc_answer". The other kinds are matched by rules;
+what no rule matches, and all captions, a judge decides where there is one.
 """
 
 from __future__ import annotations

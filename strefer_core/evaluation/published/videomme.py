@@ -1,7 +1,7 @@
 """Video-MME (Fu et al. 2024, arXiv 2405.21075): choices among four options about short and long videos.
 
-Rows in Parquet, JSON or JSON lines: video_id, videoID (the file's name), duration (short, medium, long), domain,
- sub_category, question_id, task_type, question, options ["A. ...", ...], answer "C".
+Rows in Parquet, JSON or JSON lines: video_id, videoID (the file's name), duration (short, medium, long),
+domain, sub_category, question_id, task_type, question, options ["A. ...", ...], answer "C".
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """VideoRefer-Bench (Yuan et al. 2024, arXiv 2501.00599): D, descriptions of a region, and Q, choices.
 
-D: a JSON list of {"id", "video", "caption", "frame_idx", "annotation": [{"36": {"segmentation": RLE | null}}]}.
-Q: likewise with "Question", "type", "options" and "Answer" for the caption, and one annotation per <region>,
-where the video may be a folder of frames. Keys of annotations are raw frame numbers.
+D: a JSON list of {"id", "video", "caption", "frame_idx", "annotation": [{"36": {"segmentation": RLE}}]}; null
+for a segmentation is an empty mask. Q: likewise with "Question", "type", "options" and "Answer" for the
+caption, and one annotation per <region>; the video may be a folder of frames. Keys of annotations are raw
+frame numbers.
 """
 
 from __future__ import annotations
