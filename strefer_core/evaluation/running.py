@@ -42,7 +42,7 @@ class EvalOptions:
     data: Path | None  # of the bench; of the world's: its file, or a folder of rendered videos
     out_dir: Path
     videos_dir: Path | None = None  # of published benches; None: `videos` beside the data
-    modes: EvaluationModes = EvaluationModes()
+    modes: EvaluationModes = field(default_factory=EvaluationModes)
     world: world_bench.WorldBenchOptions = field(default_factory=world_bench.WorldBenchOptions)
     free: bool = False  # of the world's: also answers in the model's own words
     multi_frame: bool = False  # of videorefer-d: all masks instead of one
@@ -170,9 +170,8 @@ def _published(
         judge.grade_descriptions(bench, file, model)
     elif model and options.bench == "tempcompass":
         judge.judge_answers(bench, file, model)
-    found = questions.report(
-        bench, judge.with_verdicts(file.results), options.seed, _more(options, bench, file)
-    )
+    results = judge.with_verdicts(file.results, options.judge_model)
+    found = questions.report(bench, results, options.seed, _more(options, bench, file))
     return {"model": options.model, **found.plain()}
 
 
@@ -197,7 +196,7 @@ def published(options: EvalOptions) -> questions.Bench:
 def _more(options: EvalOptions, bench: questions.Bench, file: ResultsFile) -> dict[str, Any]:
     match options.bench:
         case "videorefer-d":
-            found = judge.grades(bench, file.results, options.seed)
+            found = judge.grades(bench, file.results, options.judge_model, options.seed)
             figures = {name: asdict(figure) for name, figure in found["grades"].items()}
             return found | {"grades": figures, "judge": options.judge_model or None}
         case "qvhighlights":

@@ -20,9 +20,6 @@ from strefer_core.evaluation.results import Result, ResultsFile
 from strefer_core.served.ask import Ask, accept
 from strefer_core.served.client import ask_all
 
-JUDGE = "judge"
-"""The condition of verdicts."""
-
 BATCH = 32
 DIMENSIONS = ("subject", "appearance", "temporal", "hallucination")
 UNUSABLE = "the judge gave no usable verdict"
@@ -30,6 +27,11 @@ UNUSABLE = "the judge gave no usable verdict"
 M = TypeVar("M", bound=BaseModel)
 
 _Grade = int
+
+
+def verdict_of(model: str) -> str:
+    """The condition of a judge's verdicts: those of another judge are others."""
+    return f"judged by {model}"
 
 
 class _Strict(BaseModel):
@@ -71,7 +73,8 @@ def grade_descriptions(bench: Bench, file: ResultsFile, model: ServedModel) -> N
     def verdict(_: Question, found: Grades) -> dict[str, Any]:
         return {"scores": found.values, "note": found.why}
 
-    _judge(bench, file, partial(_asked, model, "judge_description.v1", Grades, fields), verdict)
+    asked = partial(_asked, model, "judge_description.v1", Grades, fields)
+    _judge(bench, file, verdict_of(model.model), asked, verdict)
 
 
 def judge_answers(bench: Bench, file: ResultsFile, model: ServedModel) -> None:
@@ -93,6 +96,7 @@ def judge_answers(bench: Bench, file: ResultsFile, model: ServedModel) -> None:
     _judge(
         captions,
         file,
+        verdict_of(model.model),
         partial(_asked, model, "judge_caption.v1", Reading, reading),
         lambda question, found: {
             "right": found.letter == question.truth.strip()[:1],
@@ -102,6 +106,7 @@ def judge_answers(bench: Bench, file: ResultsFile, model: ServedModel) -> None:
     _judge(
         others,
         file,
+        verdict_of(model.model),
         partial(_asked, model, "judge_answer.v1", Verdict, fields),
         lambda _, found: {"right": found.is_right},
     )
@@ -127,26 +132,29 @@ def _asked(
 def _judge(
     bench: Bench,
     file: ResultsFile,
+    condition: str,
     asked: Callable[[Question, str], Ask[M]],
     verdict: Callable[[Question, M], dict[str, Any]],
 ) -> None:
     """Ask about every answer without a mark that has no usable verdict."""
     open_ones = [
-        (one, found.answer) for one in bench.questions if (found := _unjudged(one, file)) is not None
+        (one, found.answer)
+        for one in bench.questions
+        if (found := _unjudged(one, file, condition)) is not None
     ]
     for start in range(0, len(open_ones), BATCH):
         batch = open_ones[start : start + BATCH]
         replies = ask_all([asked(question, answer) for question, answer in batch])
         file.add(
             [
-                replace(result_of(question, JUDGE, answer), **_told(question, reply, verdict))
+                replace(result_of(question, condition, answer), **_told(question, reply, verdict))
                 for (question, answer), reply in zip(batch, replies, strict=True)
             ]
         )
 
 
-def _unjudged(question: Question, file: ResultsFile) -> Result | None:
-    answer, verdict = file.get(question.item_id, ANSWER), file.get(question.item_id, JUDGE)
+def _unjudged(question: Question, file: ResultsFile, condition: str) -> Result | None:
+    answer, verdict = file.get(question.item_id, ANSWER), file.get(question.item_id, condition)
     if answer is None or answer.right is not None or answer.note.startswith("not asked"):
         return None
     return answer if verdict is None or verdict.note == UNUSABLE else None
@@ -158,10 +166,10 @@ def _told(
     return {"note": UNUSABLE} if reply is None else verdict(question, reply)
 
 
-def grades(bench: Bench, results: Sequence[Result], seed: int = 0) -> dict[str, Any]:
+def grades(bench: Bench, results: Sequence[Result], model: str, seed: int = 0) -> dict[str, Any]:
     """Mean per dimension and over them, 0..5, with intervals over videos; and how many have no grades."""
     asked = {one.item_id for one in bench.questions}
-    found = [one for one in results if one.condition == JUDGE and one.item_id in asked]
+    found = [one for one in results if one.condition == verdict_of(model) and one.item_id in asked]
     graded = [one for one in found if len(one.scores) == len(DIMENSIONS)]
     videos = [one.video for one in graded]
     figures: dict[str, Figure] = {
@@ -172,9 +180,9 @@ def grades(bench: Bench, results: Sequence[Result], seed: int = 0) -> dict[str, 
     return {"grades": figures, "graded": len(graded), "judge_failures": len(found) - len(graded)}
 
 
-def with_verdicts(results: Sequence[Result]) -> list[Result]:
+def with_verdicts(results: Sequence[Result], model: str) -> list[Result]:
     """Answers with a judge's mark where no rule gave one; verdicts themselves left out."""
-    verdicts = {one.item_id: one for one in results if one.condition == JUDGE}
+    verdicts = {one.item_id: one for one in results if one.condition == verdict_of(model)}
     return [
         replace(one, right=verdicts[one.item_id].right)
         if one.right is None and one.item_id in verdicts
