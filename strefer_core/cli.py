@@ -265,6 +265,52 @@ def calibrate(out: Path, reviews: bool, leave_out: bool, as_json: bool, **given:
     command.run(command.options(**given), out, reviews=reviews, leave_out=leave_out, as_json=as_json)
 
 
+@main.command(name="eval")
+@click.argument("model")
+@click.option(
+    "--bench",
+    required=True,
+    type=click.Choice(["world", "videorefer-d", "videorefer-q", "qvhighlights", "tempcompass", "videomme"]),
+)
+@click.option("--data", type=FILE, help="Where the bench lies; of world: its file or a folder of videos.")
+@click.option(
+    "--videos-dir", type=FOLDER, help="Videos of a published bench; default: videos beside its data."
+)
+@click.option("--out", "out_dir", required=True, type=FOLDER, help="Results; a run that stopped goes on.")
+@click.option(
+    "--region",
+    "region_mode",
+    type=click.Choice(["connector", "som", "none"]),
+    help="How regions are shown: tokens, drawn marks, or not at all. Default: as the model was trained.",
+)
+@click.option(
+    "--time-tokens",
+    "time_mode",
+    type=click.Choice(["tokens", "numberit", "text"]),
+    help="How times are told: tokens, drawn frame numbers, or seconds. Default: as the model was trained.",
+)
+@click.option("--world-seed", default=11, show_default=True, type=click.IntRange(0), help="Of the world.")
+@click.option(
+    "--first-index", default=0, show_default=True, type=click.IntRange(0), help="First world video."
+)
+@click.option("--videos", default=40, show_default=True, type=click.IntRange(1), help="World videos.")
+@click.option(
+    "--per-task", default=6, show_default=True, type=click.IntRange(1), help="Items per task, video."
+)
+@click.option("--free", is_flag=True, help="World: also judge answers in the model's own words.")
+@click.option("--multi-frame", is_flag=True, help="VideoRefer-Bench D: all masks instead of one.")
+@click.option("--served-model", default="", help="Name of the model behind url:http://host:8000/v1.")
+@click.option("--judge", "judge_model", default="", help="Name of the judge behind STREFER_LLM__BASE_URL.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes that make items; default: one per core.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the intervals.")
+@as_json
+def evaluate(model: str, as_json: bool, **given: Any) -> None:
+    """Evaluate MODEL (a folder, or url:http://...) on a bench. Exits 1 if videos were missing."""
+    from strefer_core.commands import eval as command
+
+    sys.exit(0 if command.run(command.options(model=model, **given), as_json=as_json) else 1)
+
+
 @main.command()
 @click.option("--videos", type=FILE, help="Folder of your own videos instead of the rendered world.")
 @click.option("--keep", is_flag=True, help="Leave the stack up.")

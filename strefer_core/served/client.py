@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -26,23 +26,24 @@ from strefer_core.served.server import MAX_REPLY_BYTES, Body, Server, Unanswered
 __all__ = ["Ask", "ask_all"]
 
 
-def ask_all(asks: Sequence[Ask[M]]) -> list[M | None]:
+def ask_all(asks: Sequence[Ask[M]], endpoints: Mapping[str, ServedEndpoint] | None = None) -> list[M | None]:
     """The answers in the order of the questions; None where no reply was usable within `model.samples`.
 
-    Every call is recorded, whatever becomes of it: see `accounting.recording`.
+    `endpoints` stand in for those of the settings, by name. Every call is recorded, whatever becomes of it:
+    see `accounting.recording`.
 
     Raises:
         BackendError: a server did not answer after all tries; the other questions are given up.
         ConfigError: a setting must be changed before a server can answer.
     """
-    return asyncio.run(_ask_all(asks)) if asks else []
+    return asyncio.run(_ask_all(asks, endpoints or {})) if asks else []
 
 
-async def _ask_all(asks: Sequence[Ask[M]]) -> list[M | None]:
+async def _ask_all(asks: Sequence[Ask[M]], endpoints: Mapping[str, ServedEndpoint]) -> list[M | None]:
     async with AsyncExitStack() as open_servers:
         servers: dict[str, Server] = {}
         for name in sorted({ask.server for ask in asks}):
-            endpoint: ServedEndpoint = getattr(settings(), name)
+            endpoint: ServedEndpoint = endpoints.get(name) or getattr(settings(), name)
             servers[name] = await open_servers.enter_async_context(Server(name, endpoint))
         try:
             async with asyncio.TaskGroup() as group:
