@@ -21,3 +21,4 @@ DROPS = Asset(
 VIDEOS = Asset(name="videos", uri="strefer://videos", group="strefer")
 INSTRUCTIONS = Asset(name="instructions", uri="strefer://instructions", group="strefer")
 DATASETS = Asset(name="datasets", uri="strefer://datasets", group="strefer")
+MODELS = Asset(name="models", uri="strefer://models", group="strefer")

@@ -919,3 +919,103 @@ having not bool_or(coalesce(
     g.is_open, d.created_at < (select coalesce(min(decided_at), 'infinity') from gates)
 ))
 order by v.video_id
+
+-- ---------------------------------------------------------------- learning: store/jobs.py, models.py
+
+-- name: open_job
+-- A job that failed or was cancelled is asked for anew; one that is on its way or done stays as it is.
+insert into jobs (job_id, kind, spec)
+values (:job_id, :kind, cast(:spec as jsonb))
+on conflict (job_id) do update
+set status = 'open', attempts = 0, error_class = null, reason = null, finished_at = null
+where jobs.status in ('failed', 'cancelled')
+
+-- name: find_job
+select job_id, kind, spec, status, attempts, result, error_class, reason
+from jobs
+where job_id = :job_id
+
+-- name: start_job
+update jobs
+set status = 'running', attempts = attempts + 1, worker = :worker, started_at = now()
+where job_id = :job_id and status in ('open', 'running')
+returning attempts
+
+-- name: finish_job
+update jobs
+set status = :status, result = cast(:result as jsonb), error_class = :error_class, reason = :reason,
+    finished_at = now()
+where job_id = :job_id and status in ('open', 'running')
+
+-- name: reopen_job
+-- An outage is no attempt.
+update jobs set status = 'open', attempts = attempts - 1 where job_id = :job_id and status = 'running'
+
+-- name: cancel_job
+update jobs set status = 'cancelled', finished_at = now() where job_id = :job_id and status in ('open', 'running')
+
+-- name: ended_jobs
+select job_id from jobs where job_id = any(:job_ids) and status not in ('open', 'running')
+
+-- name: note_training_figures
+insert into training_figures (job_id, step, name, value)
+select :job_id, :step, doc->>'name', cast(doc->>'value' as double precision)
+from jsonb_array_elements(cast(:figures as jsonb)) doc
+on conflict (job_id, step, name) do update set value = excluded.value
+
+-- name: training_figures
+select step, name, value from training_figures where job_id = :job_id order by name, step
+
+-- name: add_model
+insert into models (version, manifest_key, dataset_version, base, preset, options, job_id)
+values (:version, :manifest_key, :dataset_version, :base, :preset, cast(:options as jsonb), :job_id)
+on conflict (version) do nothing
+
+-- name: models
+select version, manifest_key, dataset_version, base, preset, options, job_id, created_at
+from models
+order by number
+
+-- name: find_model
+select version, manifest_key, dataset_version, base, preset, options, job_id, created_at
+from models
+where version = :version
+
+-- name: champion
+select m.version, m.manifest_key, m.dataset_version, m.base, m.preset, m.options, m.job_id, m.created_at
+from promotions p
+join models m on m.version = p.model_version
+where p.is_promoted
+order by p.number desc
+limit 1
+
+-- name: add_evaluation
+insert into evaluations (model_version, bench_id, figures, items_key)
+values (:model_version, :bench_id, cast(:figures as jsonb), :items_key)
+on conflict (model_version, bench_id) do update
+set figures = excluded.figures, items_key = excluded.items_key, created_at = now()
+
+-- name: find_evaluation
+select model_version, bench_id, figures, items_key, created_at
+from evaluations
+where model_version = :model_version and bench_id = :bench_id
+
+-- name: add_promotion
+insert into promotions (promotion_id, model_version, champion_version, is_promoted, comparison, decided_by)
+values (:promotion_id, :model_version, :champion_version, :is_promoted, cast(:comparison as jsonb), :decided_by)
+on conflict (promotion_id) do nothing
+
+-- name: promotions
+select promotion_id, model_version, champion_version, is_promoted, comparison, decided_by, decided_at
+from promotions
+order by number
+
+-- name: model_drops
+-- What a model saw: drops and how many of their videos are in its dataset.
+select o.drop_id, count(distinct v.video_id) as videos
+from models m
+join dataset_videos v on v.version = m.dataset_version
+join drop_objects o using (video_id)
+where m.version = :version
+group by o.drop_id
+order by o.drop_id

@@ -264,6 +264,29 @@ class AlertsConfig(_Section):
         return url if text else None
 
 
+class BenchConfig(_Section):
+    """The fixed questions that champion and challenger are asked: of world videos that no training sees."""
+
+    seed: int = Field(20_011, ge=0, description="Of the world; never one that data is made from")
+    videos: int = Field(40, ge=1, description="So many of its videos")
+    per_task: int = Field(6, ge=1, description="Most questions of one task type per video")
+
+
+class LearningConfig(_Section):
+    """When a Video LLM is trained anew, and when the new one is used."""
+
+    preset: str = Field("tiny", description="Which model is trained where the form names none")
+    min_new_pairs: int = Field(
+        1000, ge=0, description="Accepted pairs that the champion never saw, for a training to be due"
+    )
+    weights: dict[str, float] = Field({}, description="Share of each group in the mixture; {}: as it comes")
+    margin: float = Field(0.0, ge=-1, le=1, description="By how much a challenger must be better")
+    confidence: float = Field(0.95, ge=0.5, lt=1, description="Least share of resamples in which it is")
+    bench: BenchConfig = BenchConfig()
+    keep_newest: int = Field(5, ge=1, description="So many of the newest models keep their files")
+    keep_champions: int = Field(3, ge=1, description="And so many of the last champions")
+
+
 class Settings(BaseSettings):
     """Where things are. Every field is read from `STREFER_<NAME>`; nested ones with `__`."""
 
@@ -286,6 +309,9 @@ class Settings(BaseSettings):
     cache_dir: Path | None = Field(None, description="Where workers keep fetched videos; default under home")
     cache_max_bytes: int = 20 * 2**30
     picture_dir: Path | None = Field(None, description="Where dashboards keep pictures; default under home")
+    job_dir: Path | None = Field(
+        None, description="Where workers keep checkpoints and decoded frames of trainings; default under home"
+    )
     max_attempts: int = Field(
         3, ge=1, description="Starts of one stage on one video before it counts as failed"
     )
@@ -293,12 +319,18 @@ class Settings(BaseSettings):
     llm: ServedEndpoint = ServedEndpoint()
     gate: GateConfig = GateConfig()
     alerts: AlertsConfig = AlertsConfig()
+    learning: LearningConfig = LearningConfig()
     pipeline: PipelineConfig = PipelineConfig()
 
     @property
     def video_cache_dir(self) -> Path:
         """Where this machine keeps fetched videos."""
         return self.cache_dir or home() / "cache" / "videos"
+
+    @property
+    def job_folder(self) -> Path:
+        """Where this machine keeps what jobs write while they run."""
+        return self.job_dir or home() / "jobs"
 
     @property
     def picture_cache_dir(self) -> Path:

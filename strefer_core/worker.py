@@ -1,4 +1,4 @@
-"""The Celery app: one task, `run_stage`, on one queue per kind of machine.
+"""The Celery app: the task `run_stage` on one queue per kind of machine, and `run_job` on the queue `train`.
 
 Worker processes are warm: a backend is built on first use and kept for the next videos. Delivery is at
 least once (`acks_late`, `reject_on_worker_lost`); what makes it safe is that a stage run is settled under a
@@ -110,6 +110,27 @@ def run_stage_task(message: dict[str, Any]) -> None:
     catalog().finish_requests(*key)  # also where it was settled before this message came
 
 
+@app.task(
+    name="strefer.run_job",
+    autoretry_for=(StoreError,),
+    retry_backoff=True,
+    retry_backoff_max=60,
+    max_retries=None,
+)
+def run_job_task(job_id: str) -> None:
+    """Run one job to its end. Does nothing where it runs elsewhere, is over, or nobody asks for it any more."""
+    from strefer_core.learning.jobs import run_job
+
+    now = settings()
+    run_job(
+        job_id,
+        catalog=catalog(),
+        objects=objects(),
+        folder=now.job_folder,
+        max_attempts=now.max_attempts,
+    )
+
+
 @worker_process_shutdown.connect
 def _end(**_: Any) -> None:
     """A worker's child ends without Python's own exit handlers; what it measured is sent before."""
@@ -176,6 +197,12 @@ def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -
                 "sent_at_s": time.time(),
             }
             run_stage_task.apply_async((message,), queue=STAGES[stage].queue, producer=producer)
+
+
+def send_job(job_id: str, queue: str) -> None:
+    """Send the message of a job. Raises StoreError."""
+    with broker_errors(), app.producer_pool.acquire(block=True) as producer:
+        run_job_task.apply_async((job_id,), queue=queue, producer=producer)
 
 
 def queue_length(queue: str) -> int:

@@ -9,6 +9,8 @@
     newest_drop_figures video_page ...              pages.py     what the dashboards read
     record_validation validations ...               validations.py  validations, and the views validated_*
     record_gate newest_gates held_video_ids ...     gates.py     gates
+    open_job start_job finish_job note_training ... jobs.py      jobs, training_figures
+    record_model champion record_promotion ...      models.py    models, evaluations, promotions
 
 Every method is one short transaction. Raises StoreError where the database does not answer (a retry can
 help), ConfigError where its schema is older than this code, StreferError where it refuses rows.
@@ -24,7 +26,9 @@ from strefer_core.store.database import execute
 from strefer_core.store.datasets import Dataset, Datasets
 from strefer_core.store.drops import Drop, DropObject, DroppedVideo, Drops, StageProgress, VideoHashes
 from strefer_core.store.gates import Gate, GateFigures, Gates, StoppedBy, Witness
+from strefer_core.store.jobs import Job, Jobs, TrainingFigure
 from strefer_core.store.migrations import check_version, migrate
+from strefer_core.store.models import Evaluation, Model, Models, Promotion
 from strefer_core.store.pages import Pages
 from strefer_core.store.probes import Probe, ProbeFigure, ProbePoint, Probes
 from strefer_core.store.reviews import Review, Reviews
@@ -39,15 +43,20 @@ __all__ = [
     "Drop",
     "DropObject",
     "DroppedVideo",
+    "Evaluation",
     "Gate",
     "GateFigures",
+    "Job",
+    "Model",
     "Probe",
     "ProbeFigure",
     "ProbePoint",
+    "Promotion",
     "Review",
     "StageProgress",
     "StoppedBy",
     "Subject",
+    "TrainingFigure",
     "Validation",
     "VideoHashes",
     "VideoReport",
@@ -76,7 +85,7 @@ class VideoReport:
     checks: tuple[CheckCount, ...]
 
 
-class Catalog(Batches, Drops, Datasets, Probes, Reviews, Pages, Validations, Gates):
+class Catalog(Batches, Drops, Datasets, Probes, Reviews, Pages, Validations, Gates, Jobs, Models):
     """One catalog database, by its address `postgresql+psycopg2://user:password@host/name`."""
 
     def check(self) -> None:
