@@ -13,10 +13,10 @@ DOC = """
 ### Fine-tune the Video LLM
 Starts with every new dataset version, once a week, or by hand. `plan` counts the accepted pairs that the
 champion never saw and skips the run where they are fewer than `STREFER_LEARNING__MIN_NEW_PAIRS`. `train` runs
-on a worker of the queue `train`; one that died goes on from its last checkpoint. `evaluate` asks challenger and
-champion the same held-out bench; `compare` resamples their difference by video. A challenger that is better by
-the margin, with the confidence of `STREFER_LEARNING__...`, becomes the champion; a model card is written, and
-the asset `models` tells.
+on a worker of the queue `train`; one that died goes on from its last checkpoint. `evaluate` asks challenger
+and champion the same held-out bench; `compare` resamples their difference by video. A challenger that is
+better by the margin, with the confidence of `STREFER_LEARNING__...`, becomes the champion; a model card is
+written, and the asset `models` tells.
 
 | parameter | meaning |
 |---|---|

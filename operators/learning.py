@@ -1,4 +1,4 @@
-"""The tasks of `finetune_video_llm` around its jobs: is one due, which is better, who says so, what is kept."""
+"""The tasks of `finetune_video_llm` around its jobs: is one due, which is better, who decides, what stays."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def compare(trained: dict[str, Any], evaluated: Sequence[dict[str, Any]]) -> dic
     from strefer_core.learning.promoting import judge
 
     now = settings().learning
-    bench_id = list(evaluated)[0]["bench_id"]
+    bench_id = next(iter(evaluated))["bench_id"]
     try:
         found = judge(
             worker.catalog(), worker.objects(), trained["model_version"], bench_id,
@@ -101,8 +101,9 @@ def _identity() -> str:
 
 
 class PromoteOperator(ApprovalOperator):
-    """Asks a person whether a challenger that the rule finds better is promoted; where nobody is to be asked, or
-    it is no better, the rule's word holds.
+    """Asks a person whether a challenger that the rule finds better is promoted.
+
+    Where nobody is to be asked, or the challenger is no better, the rule's word holds.
 
     Args:
         compared: what `compare` found; a template.
@@ -125,7 +126,7 @@ class PromoteOperator(ApprovalOperator):
             return self._decide(self.compared["is_better"], "")
         version, reason = self.compared["model_version"], self.compared["comparison"]["reason"]
         self.subject = f"Promote model {version}?"
-        self.body = f"{reason}.\n\nApprove makes it the champion; Reject, or no answer in time, keeps the present one."
+        self.body = f"{reason}.\n\nApprove makes it the champion; Reject, or no answer in time, does not."
         self.response_timeout = timedelta(seconds=settings().gate.answer_wait_s)
         return super().execute(context)
 

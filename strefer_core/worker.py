@@ -118,7 +118,7 @@ def run_stage_task(message: dict[str, Any]) -> None:
     max_retries=None,
 )
 def run_job_task(job_id: str) -> None:
-    """Run one job to its end. Does nothing where it runs elsewhere, is over, or nobody asks for it any more."""
+    """Run one job to its end. Does nothing where it runs elsewhere, is over, or is not asked for any more."""
     from strefer_core.learning.jobs import run_job
 
     now = settings()

@@ -1,7 +1,7 @@
 """A job of the kind "evaluate": a published model asked the world's fixed bench.
 
-Its specification has `model_version` and `bench`, the fields of `WorldBenchOptions`. The bench is made once per
-machine; its id is a hash of what is asked, so that only the same questions are ever compared.
+Its specification has `model_version` and `bench`, the fields of `WorldBenchOptions`. The bench is made once
+per machine; its id is a hash of what is asked, so that only the same questions are ever compared.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a job is run to its end: once at a time, resumed after a death, failed with its reason.
 
-A job is addressed by an id, like a stage run by its fingerprint, and delivered at least once: whoever gets the
-message takes the job's lock, so a second delivery finds it running, done, or no longer wanted.
+A job is addressed by an id, like a stage run by its fingerprint, and delivered at least once: whoever gets
+the message takes the job's lock, so a second delivery finds it running, done, or no longer wanted.
 """
 
 from __future__ import annotations

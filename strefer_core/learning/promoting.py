@@ -84,13 +84,13 @@ Options: `{model.options}`.
 {saw}
 
 ## How good it is
-On the world's held-out bench `{evaluation.bench_id}`, rendered videos with known truth; text alone and chance beside.
+On the world's held-out bench `{evaluation.bench_id}`: rendered videos with known truth.
 
 | group | accuracy | chance | text alone |
 |---|---|---|---|
 {rows}
 
-These are figures on rendered videos. They say that masks and times are used, not how well the model does on films.
+These figures say whether masks and times are used, not how well the model does on films.
 
 ## What was decided
 {decided} by {promotion.decided_by or "the rule"}: {promotion.comparison.get("reason", "")}

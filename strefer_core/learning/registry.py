@@ -1,7 +1,7 @@
 """Models in the object store: published whole or not at all, named by their content, fetched checked.
 
-Under `models/<version>/` lie the files that `save_pretrained` wrote, `manifest.json` with their checksums, written
-last, and `README.md`, the model card, which is told later and is no part of the version.
+Under `models/<version>/` lie the files that `save_pretrained` wrote, `manifest.json` with their checksums,
+written last, and `README.md`, the model card, which is told later and is no part of the version.
 """
 
 from __future__ import annotations

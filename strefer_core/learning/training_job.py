@@ -6,7 +6,7 @@ Its specification has
     preset              of the model
     base                version of the model to start from; null: from scratch, or the preset's own weights
     weights             {group or part: weight} of the mixture; empty: as the data comes
-    seed, steps, epochs, learning_rate, region_mode, time_mode    as of `TrainingOptions`; left out: its defaults
+    seed, steps, epochs, ...    as of `TrainingOptions`, all of `PASSED_ON`; left out: its defaults
 """
 
 from __future__ import annotations
