@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
-from airflow.timetables.assets import AssetOrTimeSchedule
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
 from operators import flow, learning
 from operators.assets import DATASETS

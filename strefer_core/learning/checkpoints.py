@@ -1,7 +1,7 @@
 """Checkpoints of a training in the object store: a training that died goes on, also on another machine.
 
-`trainings/<job>/checkpoint-<step>/` holds the files of one, `complete` among them, written last. The newest is
-kept. Files are written by transformers; nothing here reads them.
+`trainings/<job>/checkpoint-<step>/` holds the files of one, `complete` among them, written last. The newest
+is kept. Files are written by transformers; nothing here reads them.
 """
 
 from __future__ import annotations

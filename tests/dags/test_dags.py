@@ -16,7 +16,16 @@ from strefer_core.pipeline import STAGES
 
 DAGS = Path(__file__).parents[2] / "dags"
 FILES = sorted(DAGS.glob("*.py"))
-IDS = ("ingest_videos", "annotate_videos", "curate_dataset", "override_gate", "probe_masklets")
+IDS = (
+DATA_IDS = tuple(name for name in IDS if name not in ("override_gate", "finetune_video_llm"))
+"""Where failed videos are rows, one task at the end says whether they are too many."""
+    "ingest_videos",
+    "annotate_videos",
+    "curate_dataset",
+    "finetune_video_llm",
+    "override_gate",
+    "probe_masklets",
+)
 
 PROBE = """
 import json, runpy, sys, time
@@ -83,7 +92,7 @@ def test_dag_is_documented_and_bounded(dags: dict[str, Any], dag_id: str) -> Non
     assert all(task.retries == 2 for task in dag.tasks)
 
 
-@pytest.mark.parametrize("dag_id", [name for name in IDS if name != "override_gate"])
+@pytest.mark.parametrize("dag_id", DATA_IDS)
 def test_the_gate_is_the_only_leaf(dags: dict[str, Any], dag_id: str) -> None:
     leaves = [task.task_id for task in dags[dag_id].tasks if not task.downstream_task_ids]
     assert leaves == ["gate"]
@@ -126,6 +135,19 @@ def test_the_gate_is_the_only_leaf(dags: dict[str, Any], dag_id: str) -> None:
             ],
         ),
         ("override_gate", [("override", "publish"), ("publish", "validate_dataset")]),
+        (
+            "finetune_video_llm",
+            [
+                ("plan", "train"),
+                ("train", "to_evaluate"),
+                ("to_evaluate", "evaluate"),
+                ("evaluate", "compare"),
+                ("train", "compare"),
+                ("compare", "promote"),
+                ("promote", "announce"),
+                ("promote", "drop_old_models"),
+            ],
+        ),
         ("probe_masklets", [("probe", "gate")]),
     ],
 )
@@ -155,6 +177,8 @@ def test_assets_join_the_dags(dags: dict[str, Any]) -> None:
     assert outlets("ingest_videos") == inlets("annotate_videos") == {"videos"}
     assert outlets("annotate_videos") == inlets("curate_dataset") == {"instructions"}
     assert outlets("curate_dataset") == outlets("override_gate") == {"datasets"}
+    assert inlets("finetune_video_llm") == {"datasets"}
+    assert outlets("finetune_video_llm") == {"models"}
 
 
 @pytest.mark.parametrize("dag_id", IDS)

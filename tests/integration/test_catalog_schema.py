@@ -22,9 +22,9 @@ pytest_plugins = ["tests.integration.catalog_fixtures"]
 
 TABLES = {
     "alembic_version", "check_counts", "clips", "dataset_videos", "datasets", "drop_objects", "drops",
-    "entities", "filters", "flags", "gates", "instructions", "masklets", "model_calls", "pair_status",
-    "probe_figures", "probes", "requests", "reviews", "stage_runs", "transcript_segments", "validations",
-    "videos",
+    "entities", "evaluations", "filters", "flags", "gates", "instructions", "jobs", "masklets", "model_calls",
+    "models", "pair_status", "probe_figures", "probes", "promotions", "requests", "reviews", "stage_runs",
+    "training_figures", "transcript_segments", "validations", "videos",
 }  # fmt: skip
 VIEWS = {
     "current_stage_runs", "drop_funnel", "drop_progress", "drop_videos", "dropped_videos", "failures",
