@@ -17,8 +17,6 @@ from strefer_core.pipeline import STAGES
 DAGS = Path(__file__).parents[2] / "dags"
 FILES = sorted(DAGS.glob("*.py"))
 IDS = (
-DATA_IDS = tuple(name for name in IDS if name not in ("override_gate", "finetune_video_llm"))
-"""Where failed videos are rows, one task at the end says whether they are too many."""
     "ingest_videos",
     "annotate_videos",
     "curate_dataset",
@@ -26,6 +24,8 @@ DATA_IDS = tuple(name for name in IDS if name not in ("override_gate", "finetune
     "override_gate",
     "probe_masklets",
 )
+DATA_IDS = tuple(name for name in IDS if name not in ("override_gate", "finetune_video_llm"))
+"""Where failed videos are rows, one task at the end says whether they are too many."""
 
 PROBE = """
 import json, runpy, sys, time
