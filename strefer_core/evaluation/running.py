@@ -116,11 +116,9 @@ def evaluate(
         InputError: model or data are missing or not as they must be.
         BackendError: a served model does not answer; what was answered is kept.
     """
-    file = ResultsFile(options.out_dir, options.plain())
-    if options.bench == "world":
-        found = _world(options, file, advance, load)
-    else:
-        found = _published(options, file, advance, load)
+    answerer = load(options)  # first: what has no model needs no bench and leaves no folder
+    ask = _world if options.bench == "world" else _published
+    found = {"model": options.model, **ask(options, answerer, advance)}
     path = options.out_dir / REPORT_FILE
     path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return found
@@ -144,27 +142,23 @@ def world(options: EvalOptions) -> WorldBench:
     return made
 
 
-def _world(
-    options: EvalOptions, file: ResultsFile, advance: Advance, load: Callable[[EvalOptions], Answerer]
-) -> dict[str, Any]:
+def _world(options: EvalOptions, answerer: Answerer, advance: Advance) -> dict[str, Any]:
     bench = world(options)
-    answerer = load(options)
+    file = ResultsFile(options.out_dir, options.plain())
     asking.ask_closed(bench, answerer, file, advance)
     if options.free:
         asking.ask_free(bench, answerer, file, advance=advance)
     found = world_report.make_report(bench, file.results, seed=options.seed)
-    return {"bench": "world", "model": options.model, **found.plain()}
+    return {"bench": "world", **found.plain()}
 
 
 # --- published ones -----------------------------------------------------------------------------------------
 
 
-def _published(
-    options: EvalOptions, file: ResultsFile, advance: Advance, load: Callable[[EvalOptions], Answerer]
-) -> dict[str, Any]:
+def _published(options: EvalOptions, answerer: Answerer, advance: Advance) -> dict[str, Any]:
     bench = published(options)
-    if bench.questions:
-        questions.ask(bench, load(options), file, advance)
+    file = ResultsFile(options.out_dir, options.plain())
+    questions.ask(bench, answerer, file, advance)
     model = ServedModel(model=options.judge_model, temperature=0.0) if options.judge_model else None
     if model and options.bench == "videorefer-d":
         judge.grade_descriptions(bench, file, model)
@@ -172,7 +166,7 @@ def _published(
         judge.judge_answers(bench, file, model)
     results = judge.with_verdicts(file.results, options.judge_model)
     found = questions.report(bench, results, options.seed, _more(options, bench, file))
-    return {"model": options.model, **found.plain()}
+    return found.plain()
 
 
 def published(options: EvalOptions) -> questions.Bench:
