@@ -24,6 +24,7 @@ PAGES = {
     "Videos": "/videos",
     "Review": "/review",
     "Datasets": "/datasets",
+    "Models": "/models",
 }
 
 Send = Callable[[Any], Awaitable[None]]

@@ -1019,3 +1019,26 @@ join drop_objects o using (video_id)
 where m.version = :version
 group by o.drop_id
 order by o.drop_id
+
+-- name: shown_models
+-- Newest first; with the newest evaluation, and what was decided last.
+select m.version, m.dataset_version, m.base, m.preset, m.options, m.job_id, m.created_at,
+    e.bench_id, e.figures, p.is_promoted, p.decided_by, p.comparison,
+    m.version = (select c.model_version from promotions c where c.is_promoted order by c.number desc limit 1)
+        as is_champion
+from models m
+left join lateral (
+    select bench_id, figures from evaluations
+    where model_version = m.version
+    order by created_at desc, bench_id
+    limit 1
+) e on true
+left join lateral (
+    select is_promoted, decided_by, comparison from promotions
+    where model_version = m.version
+    order by number desc
+    limit 1
+) p on true
+where :version = '' or m.version = :version
+order by m.number desc
+limit :count

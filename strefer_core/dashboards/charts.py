@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from strefer_core.store.catalog import StageProgress
+from strefer_core.store.catalog import StageProgress, TrainingFigure
 from strefer_core.store.pages import Distribution, DropFigures, Share
 
 Figure = dict[str, Any]
@@ -298,6 +298,66 @@ def counts(values: Mapping[str, int], title: str) -> Figure:
             "showlegend": False,
         },
     }
+
+
+def training(figures: Sequence[TrainingFigure], name: str) -> Figure:
+    """One figure of a training over its steps."""
+    own = [one for one in figures if one.name == name]
+    data = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [one.step for one in own],
+        "y": [one.value for one in own],
+        "line": {"color": "var:accent"},
+        "hovertemplate": "step %{x:,}<br>" + name + " %{y:.3f}<extra></extra>",
+    }
+    layout = {"xaxis": _axis("step"), "yaxis": _axis(name, rangemode="tozero"), "showlegend": False}
+    return {"data": [data], "layout": layout}
+
+
+def groups_of_model(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Accuracy of a model per group with its interval; what text alone and chance reach beside it."""
+    names = sorted(name for name, row in groups.items() if row["accuracy"]["value"] is not None)
+    accuracy = [groups[name]["accuracy"] for name in names]
+    others = {
+        "text alone": [groups[name]["text_only"]["value"] for name in names],
+        "chance": [groups[name]["chance"] for name in names],
+    }
+    data: list[Figure] = [
+        {
+            "type": "bar",
+            "name": "model",
+            "x": names,
+            "y": [one["value"] for one in accuracy],
+            "error_y": {
+                "type": "data",
+                "symmetric": False,
+                "array": [(one["high"] or one["value"]) - one["value"] for one in accuracy],
+                "arrayminus": [one["value"] - (one["low"] or one["value"]) for one in accuracy],
+                "color": "var:text",
+            },
+            "marker": {"color": "var:accent"},
+            "hovertemplate": "%{x}<br>%{y:.1%} right<extra></extra>",
+        }
+    ]
+    for name, values in others.items():
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "x": names,
+                "y": values,
+                "marker": {
+                    "color": "var:warn" if name == "chance" else "var:bad",
+                    "symbol": "line-ew-open",
+                    "size": 26,
+                    "line": {"width": 3},
+                },
+                "hovertemplate": "%{x}<br>%{y:.1%} by " + name + "<extra></extra>",
+            }
+        )
+    return {"data": data, "layout": {"xaxis": _NAMES, "yaxis": _axis("right answers", tickformat=".0%")}}
 
 
 def _line(x: float | None = None, y: float | None = None) -> Figure:

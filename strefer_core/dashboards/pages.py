@@ -154,6 +154,27 @@ def dataset(
     )  # fmt: skip
 
 
+@router.get("/models")
+def models(request: Request, viewer: ViewerDep, catalog: CatalogDep) -> HTMLResponse:
+    """Trained models, what each scored and what was decided."""
+    return page(request, viewer, "models.html", models=catalog.shown_models())
+
+
+@router.get("/models/{model_version}")
+def model(request: Request, viewer: ViewerDep, catalog: CatalogDep, model_version: WordId) -> HTMLResponse:
+    """One model: its scores, its training, and the dataset and drops that it saw."""
+    found = catalog.shown_models(model_version)
+    if not found:
+        raise NotFound(f"no model {model_version}")
+    (shown,) = found
+    figures = list(catalog.training_figures(shown.job_id)) if shown.job_id else []
+    return page(
+        request, viewer, "model.html",
+        model=shown, drops=catalog.model_drops(model_version), loss=charts.training(figures, "loss"),
+        groups=charts.groups_of_model((shown.figures or {}).get("groups", {})), has_loss=bool(figures),
+    )  # fmt: skip
+
+
 def _first(totals: list[CheckTotals]) -> str:
     """The check that is shown where none is chosen: the filter's, else the one with most findings."""
     names = [total.check_name for total in totals]

@@ -48,6 +48,39 @@ class Promotion:
     decided_at: datetime | None = None  # None: not stored yet
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownModel:
+    """A model as the pages show it: with its newest evaluation and what was decided on it last."""
+
+    version: str
+    dataset_version: str
+    base: str | None
+    preset: str
+    options: dict[str, Any]
+    job_id: str | None
+    created_at: datetime
+    bench_id: str | None  # None: not evaluated yet
+    figures: dict[str, Any] | None
+    is_promoted: bool | None  # None: not decided yet
+    decided_by: str | None
+    comparison: dict[str, Any] | None
+    is_champion: bool | None  # None: there is no champion
+
+    @property
+    def standing(self) -> str:
+        """In one or two words."""
+        if self.is_champion:
+            return "champion"
+        return {None: "undecided", True: "was champion", False: "not promoted"}[self.is_promoted]
+
+    def figure(self, *path: str) -> float | None:
+        """One figure of the evaluation; None where it is not there."""
+        found: Any = self.figures
+        for name in (*path, "value"):
+            found = found.get(name) if isinstance(found, dict) else None
+        return float(found) if isinstance(found, int | float) else None
+
+
 class Models(Database):
     """Rows of `models`, `evaluations` and `promotions`."""
 
@@ -89,6 +122,11 @@ class Models(Database):
     def promotions(self) -> list[Promotion]:
         """All decisions, oldest first."""
         return [Promotion(**row) for row in self.all("promotions")]
+
+    def shown_models(self, version: str = "", count: int = 100) -> list[ShownModel]:
+        """Models newest first, or the one of this version."""
+        rows = self.all("shown_models", version=version, count=count)
+        return [ShownModel(**row) for row in rows]
 
     def model_drops(self, version: str) -> dict[str, int]:
         """What a model saw: `{drop_id: videos of it in the model's dataset}`."""

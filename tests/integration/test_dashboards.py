@@ -16,17 +16,18 @@ from httpx import Response
 
 from strefer_core import data_model as dm
 from strefer_core.dashboards.access import Viewer, run_viewer, viewer
-from strefer_core.store.catalog import Catalog, DropObject, Review
+from strefer_core.store.catalog import Catalog, DropObject, Evaluation, Review
 from strefer_core.store.gates import Gate
 from strefer_core.store.validations import Validation
 from strefer_core.validation.pages import docs_key, write
 from tests import sample_results as sample
 from tests.dashboard_site import ANN, BASE, CSRF, PAGE, Site, estimate, fill, new_site
+from tests.integration.test_catalog_learning import promotion, with_models
 from tests.postgres import rows, statement
 
 pytest_plugins = ["tests.integration.catalog_fixtures"]
 
-PAGES = ("/", "/drops", "/quality", "/videos", "/review", "/review?queue=sample", "/datasets")
+PAGES = ("/", "/drops", "/quality", "/videos", "/review", "/review?queue=sample", "/datasets", "/models")
 OF_VIDEO = f"/videos/{sample.VIDEO_ID}"
 VALUES = {
     "name": "strefer.css",
@@ -38,6 +39,7 @@ VALUES = {
     "entity_id": "ent-0",
     "index": "1",
     "validation_id": "v",
+    "model_version": "m1",
 }
 
 
@@ -328,6 +330,27 @@ def test_a_closed_gate_says_which_bar_and_shows_the_rows(site: Site) -> None:
 def test_what_breaks_no_expectation_shows_none(site: Site) -> None:
     fill(site.catalog)
     assert "Broken expectations" not in get(site, OF_VIDEO).text
+
+
+def test_a_model_shows_its_scores_its_training_and_what_it_saw(site: Site) -> None:
+    with_models(site.catalog, "m1", "m2")
+    figure = {"items": 4, "value": 0.75, "low": 0.5, "high": 1.0}
+    row = {"accuracy": figure, "chance": 0.25, "text_only": {**figure, "value": 0.4}}
+    report = {"overall": row, "groups": {"G5": row}, "mask_effect_points": {**figure, "value": 31.5}}
+    site.catalog.record_evaluation(
+        Evaluation(model_version="m1", bench_id="b", figures=report, items_key="k")
+    )
+    site.catalog.record_promotion(promotion("m1", "p", is_promoted=True))
+    found = get(site, "/models").text
+    assert 'class="badge champion"' in found
+    assert 'class="badge undecided"' in found
+    assert "75.0 %" in found
+    assert "31.5" in found
+    shown = get(site, "/models/m1").text
+    for text in ("because Decided by ada.", f'{BASE}/datasets/d1"', f'{BASE}/drops/monday"'):
+        assert text in shown
+    assert "Not evaluated yet" in get(site, "/models/m2").text
+    assert get(site, "/models/another").status_code == 404
 
 
 # Reviews

@@ -128,6 +128,7 @@ def test_every_page_opens_from_the_navigation(person: Person) -> None:
         "Videos": "Videos",
         "Review": "Review",
         "Datasets": "Datasets",
+        "Models": "Models",
     }
     for name, heading in headings.items():
         person.open_from_nav(name)
