@@ -40,7 +40,7 @@ with DAG(
         "preset": Param("", type="string"),
         "base": Param("", type="string"),
         "weights": Param({}, type="object", additionalProperties={"type": "number", "minimum": 0}),
-        "seed": Param(0, type="integer", minimum=0),
+        "seed": Param(None, type=["null", "integer"], minimum=0),
         "steps": Param(None, type=["null", "integer"], minimum=1),
         "epochs": Param(None, type=["null", "number"], exclusiveMinimum=0),
         "region_mode": Param(None, type=["null", "string"], enum=[None, "connector", "som", "none"]),

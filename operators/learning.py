@@ -51,6 +51,7 @@ def plan() -> dict[str, Any]:
         "preset": given.get("preset") or now.preset,
         "base": base,
         "weights": given.get("weights") or now.weights,
+        **now.options,
         **{name: given[name] for name in _PASSED_ON if given.get(name) is not None},
     }
 

@@ -280,6 +280,9 @@ class LearningConfig(_Section):
         1000, ge=0, description="Accepted pairs that the champion never saw, for a training to be due"
     )
     weights: dict[str, float] = Field({}, description="Share of each group in the mixture; {}: as it comes")
+    options: dict[str, int | float | str] = Field(
+        {}, description="Of a training, where the form names none: steps, epochs, learning_rate, ..."
+    )
     margin: float = Field(0.0, ge=-1, le=1, description="By how much a challenger must be better")
     confidence: float = Field(0.95, ge=0.5, lt=1, description="Least share of resamples in which it is")
     bench: BenchConfig = BenchConfig()

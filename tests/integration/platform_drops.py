@@ -88,7 +88,7 @@ def differences(now: dict[str, Any], before: dict[str, Any]) -> list[str]:
 def forget_everything() -> None:
     """Empty catalog and object store, as on the first day."""
     with engine().begin() as connection:
-        names = ", ".join((*RESULT_TABLES, "drop_objects", "drops", "requests", "reviews"))
+        names = ", ".join((*RESULT_TABLES, "drop_objects", "drops", "jobs", "requests", "reviews"))
         connection.execute(sa.text(f"truncate {names} cascade"))
     store = worker.objects()
     for item in list(store.list("")):
