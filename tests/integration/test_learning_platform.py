@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from strefer_core import local, worker
@@ -122,7 +121,7 @@ def test_a_training_that_is_killed_goes_on_from_its_checkpoint(
     run = _begin(min_new_pairs=0, steps=40, seed=9)
     wait_for("a checkpoint in the store", _checkpoints, timeout_s=400, poll_s=0.05)
     for child in part_process(learner, "worker-train").children(recursive=True):
-        child.send_signal(psutil.signal.SIGKILL)
+        child.kill()
     run = _ended(run)
     assert run.state == "success"
     (job,) = rows("select * from jobs where kind = 'train' order by created_at desc limit 1")
