@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 def pool_regions(features: Tensor, cells: Tensor) -> Tensor:
@@ -47,13 +46,13 @@ def merge_adjacent(tokens: Tensor, valid: Tensor, most: int) -> tuple[Tensor, Te
     packed = torch.gather(tokens.float(), 1, order[..., None].expand_as(tokens))
     number = valid.sum(1)  # (N,)
     frames = tokens.shape[1]
-    alike = F.cosine_similarity(packed[:, :-1], packed[:, 1:], dim=-1)  # (N, F - 1)
+    alike = nn.functional.cosine_similarity(packed[:, :-1], packed[:, 1:], dim=-1)  # (N, F - 1)
     inside = torch.arange(1, frames, device=tokens.device)[None] < number[:, None]
     alike = alike.masked_fill(~inside, torch.inf)
     ranks = torch.argsort(torch.argsort(alike, dim=1, stable=True), dim=1)
     is_boundary = (ranks < most - 1) & inside
-    stretch = F.pad(is_boundary.long().cumsum(1), (1, 0))  # (N, F) which token each packed frame goes to
-    shares = F.one_hot(stretch, most).to(tokens.dtype).transpose(1, 2)  # (N, most, F)
+    stretch = nn.functional.pad(is_boundary.long().cumsum(1), (1, 0))  # (N, F) which token each packed frame goes to
+    shares = nn.functional.one_hot(stretch, most).to(tokens.dtype).transpose(1, 2)  # (N, most, F)
     kept = torch.arange(frames, device=tokens.device)[None] < number[:, None]
     shares = shares * kept[:, None]
     shares = shares / shares.sum(-1, keepdim=True).clamp(min=1.0)
@@ -63,23 +62,19 @@ def merge_adjacent(tokens: Tensor, valid: Tensor, most: int) -> tuple[Tensor, Te
 
 
 class Projector(nn.Module):
-    """Two-layer MLP into the language model's width; what comes out is as large as an embedding."""
+    """Two-layer MLP into the language model's width; what comes out is as large as an embedding of a word."""
 
     def __init__(self, width_in: int, width_out: int, scale: float = 0.02) -> None:
         super().__init__()
-        self.norm_in = nn.LayerNorm(width_in)
+        self.norm = nn.LayerNorm(width_in)
         self.expand = nn.Linear(width_in, width_out)
         self.project = nn.Linear(width_out, width_out)
-        self.norm_out = nn.LayerNorm(width_out)
+        self.gain = nn.Parameter(torch.full((width_out,), scale))
         self.scale = scale
 
-    def reset(self) -> None:
-        """Start values of what the general initialisation does not set."""
-        nn.init.constant_(self.norm_out.weight, self.scale)
-
     def forward(self, features: Tensor) -> Tensor:
-        hidden: Tensor = self.project(F.gelu(self.expand(self.norm_in(features))))
-        return self.norm_out(hidden)  # type: ignore[no-any-return]
+        hidden: Tensor = self.project(nn.functional.gelu(self.expand(self.norm(features))))
+        return nn.functional.layer_norm(hidden, hidden.shape[-1:]) * self.gain
 
 
 class GroupedPooling(nn.Module):
@@ -93,13 +88,13 @@ class GroupedPooling(nn.Module):
     def __init__(self, width: int, time_groups: int, cells_per_side: int) -> None:
         super().__init__()
         self.time_groups, self.cells_per_side = time_groups, cells_per_side
-        self.score = nn.Linear(width, 1)
+        self.score = nn.Parameter(torch.zeros(width))
 
     def forward(self, features: Tensor) -> Tensor:
         """(V, F, P, d) -> (V, time_groups * cells_per_side^2, d), by group, then row by row."""
         grouped = self._grouped(features)  # (V, tokens, patches of the token, d)
-        weights = self.score(grouped).float().softmax(2).to(grouped.dtype)
-        return (weights * grouped).sum(2)
+        weights = (grouped @ self.score).float().softmax(2).to(grouped.dtype)
+        return torch.einsum("vtp,vtpd->vtd", weights, grouped)
 
     def _grouped(self, features: Tensor) -> Tensor:
         videos, frames, patches, width = features.shape
@@ -107,7 +102,7 @@ class GroupedPooling(nn.Module):
         grid = features.reshape(videos, frames, side, side, width)
         cells = self.cells_per_side
         if spare := -side % cells:  # 27 patches to 4 cells: the last row and column are repeated
-            grid = F.pad(grid.permute(0, 1, 4, 2, 3).flatten(0, 1), (0, spare, 0, spare), mode="replicate")
+            grid = nn.functional.pad(grid.permute(0, 1, 4, 2, 3).flatten(0, 1), (0, spare, 0, spare), mode="replicate")
             grid = grid.unflatten(0, (videos, frames)).permute(0, 1, 3, 4, 2)
             side += spare
         step = side // cells
