@@ -312,6 +312,34 @@ def evaluate(model: str, as_json: bool, **given: Any) -> None:
 
 
 @main.command()
+@click.option("--preset", default="tiny", show_default=True, type=click.Choice(["tiny", "phi3", "qwen3"]))
+@click.option("--dataset", required=True, help="A version, an exported folder, or a file in the released format.")
+@click.option("--out", required=True, type=FOLDER, help="For the model; a training that was cut off goes on there.")
+@click.option("--videos", type=FOLDER, help="Where the records' videos lie; default: beside the dataset.")
+@click.option("--cache", type=FOLDER, help="For decoded frames, shared by trainings; default: OUT/cache.")
+@click.option("--base", type=FOLDER, help="A trained model to start from.")
+@click.option("--vision", type=FOLDER, help="A pre-trained vision tower to start from.")
+@click.option("--language", type=FOLDER, help="A pre-trained language model to start from, with its tokenizer.")
+@click.option("--add", "others", multiple=True, metavar="NAME=FILE", help="Another set, in the released format.")
+@click.option("--weight", "weights", multiple=True, metavar="NAME=NUMBER", help="Of a group or added set.")
+@click.option("--steps", type=click.IntRange(1), help="Default: one epoch.")
+@click.option("--epochs", default=1.0, show_default=True, type=float)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--region", "region_mode", default="connector", show_default=True, help="Or som, none.")
+@click.option("--time-tokens", "time_mode", default="31", show_default=True, help="Or ours, text, number.")
+@click.option("--batch", "videos_per_batch", type=click.IntRange(1), help="Videos in a batch.")
+@click.option("--learning-rate", type=float)
+@click.option("--tensorboard", is_flag=True, help="Write its event files, too.")
+@click.option("--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="Of TrainingArguments.")
+@as_json
+def train(as_json: bool, **given: Any) -> None:
+    """Train a Video LLM on a dataset; cut off and asked for again, it goes on from its last checkpoint."""
+    from strefer_core.commands import train as command
+
+    command.run(command.options(**given), as_json=as_json)
+
+
+@main.command()
 @click.option("--videos", type=FILE, help="Folder of your own videos instead of the rendered world.")
 @click.option("--keep", is_flag=True, help="Leave the stack up.")
 def demo(videos: Path | None, keep: bool) -> None:

@@ -1,0 +1,245 @@
+"""The Video LLM: a vision tower, few tokens for a video and for each region, a clock, any causal language model.
+
+One row of `input_ids` may hold several questions, on one video or on several: `videos` and `questions` say
+which token belongs where. A token sees the tokens before it of its own question and the ones that its video
+begins with (question 0); so questions never see each other, and a video is encoded once for all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from strefer_core.video_llm.configuration import VideoLlmConfig
+from strefer_core.video_llm.connector import GroupedPooling, Projector, merge_adjacent, pool_regions
+
+IGNORED = -100
+"""Label of a token that is not learned."""
+
+
+@dataclass
+class VideoLlmOutput(ModelOutput):  # type: ignore[no-untyped-call, unused-ignore]
+    """`loss` in nats per learned token; `logits` (B, L, vocabulary)."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+
+
+class VideoLlm(PreTrainedModel):
+    """See `VideoLlmConfig` for its parts and `VideoLlmProcessor` for its inputs."""
+
+    config_class = VideoLlmConfig
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _no_split_modules: list[str] = []
+
+    def __init__(self, config: VideoLlmConfig) -> None:
+        super().__init__(config)
+        self.vision_tower = AutoModel.from_config(config.vision_config)
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        width_in, width_out = config.vision_config.hidden_size, config.text_config.hidden_size
+        scale = float(getattr(config.text_config, "initializer_range", 0.02))
+        self.temporal_encoder = GroupedPooling(width_in, config.time_groups, config.cells_per_side)
+        self.visual_projector = Projector(width_in, width_out, scale)
+        self.region_projector = Projector(width_in, width_out, scale)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, GroupedPooling):
+            init.zeros_(module.score)
+        elif isinstance(module, Projector):
+            init.constant_(module.gain, module.scale)
+        elif isinstance(module, nn.Linear):
+            init.xavier_uniform_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return cast(nn.Module, self.language_model.get_input_embeddings())
+
+    def get_output_embeddings(self) -> nn.Module:
+        return cast(nn.Module, self.language_model.get_output_embeddings())
+
+    # --- what is seen ---------------------------------------------------------------------------------------
+
+    def encode_frames(self, pixel_values: Tensor) -> Tensor:
+        """Patch features (V, F, P, d) of uint8 RGB pictures (V, F, 3, S, S), one row per patch."""
+        pictures = pixel_values.flatten(0, 1).to(self._vision_dtype()) / 127.5 - 1.0
+        features = self.vision_tower(pixel_values=pictures).last_hidden_state
+        return cast(Tensor, features.unflatten(0, pixel_values.shape[:2]))
+
+    def _vision_dtype(self) -> torch.dtype:
+        return cast(torch.dtype, next(self.vision_tower.parameters()).dtype)
+
+    def clock(self, fractions: Tensor) -> Tensor:
+        """Embeddings (..., width) of times given as fractions of the video: between those of the time tokens."""
+        ids = torch.tensor(self.config.time_token_ids, device=fractions.device)
+        table = self.get_input_embeddings()(ids)  # (M + 1, width)
+        places = fractions.clamp(0, 1).float() * (len(ids) - 1)
+        below = places.floor().long().clamp(max=len(ids) - 2)
+        upper = (places - below)[..., None].to(table.dtype)
+        return cast(Tensor, torch.lerp(table[below], table[below + 1], upper))
+
+    def visual_embeddings(self, features: Tensor, fractions: Tensor) -> Tensor:
+        """(V, visual_tokens, width) of patch features (V, F, P, d) and the frames' times (V, F)."""
+        pooled = self.visual_projector(self.temporal_encoder(features))
+        groups = self.clock(fractions).unflatten(1, (self.config.time_groups, -1)).mean(2)
+        return cast(Tensor, pooled + groups.repeat_interleave(self.config.cells_per_side**2, dim=1))
+
+    def region_embeddings(self, features: Tensor, fractions: Tensor, cells: Tensor) -> Tensor:
+        """Tokens of all regions one after another, (sum of counts, width).
+
+        Args:
+            features: (N, F, P, d), of each region's video.
+            fractions: (N, F) times of the frames.
+            cells: (N, F, P) bool. A region without any cell gets one token of an all-zero feature.
+        """
+        pooled = pool_regions(features, cells)
+        valid = cells.any(-1)
+        valid[:, 0] |= ~valid.any(1)
+        shares, count = merge_adjacent(pooled, valid, self.config.region_tokens)
+        tokens = self.region_projector(shares.to(pooled.dtype) @ pooled)
+        tokens = tokens + shares.to(tokens.dtype) @ self.clock(fractions).to(tokens.dtype)
+        is_there = torch.arange(self.config.region_tokens, device=count.device)[None] < count[:, None]
+        return cast(Tensor, tokens[is_there])
+
+    def embed(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        frame_fractions: Tensor | None = None,
+        region_cells: Tensor | None = None,
+        region_videos: Tensor | None = None,
+    ) -> Tensor:
+        """Input embeddings (B, L, width) with what is seen in place of the placeholders.
+
+        Args:
+            input_ids: (B, L), with `visual_tokens` image placeholders for every video, row by row, and for
+                every region as many region placeholders as it has tokens.
+            pixel_values: (V, F, 3, S, S) uint8.
+            frame_fractions: (V, F) times of the frames as fractions of the video.
+            region_cells: (N, F, P) bool, None where there are no regions.
+            region_videos: (N,) which of the V videos each region is on.
+
+        Raises:
+            ValueError: placeholders and tokens differ in number.
+        """
+        embeds = cast(Tensor, self.get_input_embeddings()(input_ids))
+        if pixel_values is None or frame_fractions is None:
+            return embeds
+        features = self.encode_frames(pixel_values)
+        seen = self.visual_embeddings(features, frame_fractions).flatten(0, 1)
+        embeds = _placed(embeds, input_ids == self.config.image_token_id, seen, "<image>")
+        if region_cells is None or region_videos is None or not len(region_cells):
+            return embeds
+        shown = self.region_embeddings(features[region_videos], frame_fractions[region_videos], region_cells)
+        return _placed(embeds, input_ids == self.config.region_token_id, shown, "<region>")
+
+    # --- what is said ---------------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        videos: Tensor | None = None,
+        questions: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        **seen: Any,
+    ) -> VideoLlmOutput:
+        """Logits, and the loss where labels are given.
+
+        Args:
+            input_ids: (B, L).
+            attention_mask: (B, L), 0 on padding; not used where `videos` is given.
+            labels: (B, L), the token itself where it is learned, else `IGNORED`; shifted here.
+            position_ids: (B, L); counted from 0 by default.
+            videos, questions: (B, L), which video and which question a token belongs to, see the module; -1
+                on padding.
+            num_items_in_batch: learned tokens that the loss is divided by; by default those of this batch.
+            seen: as `embed`.
+        """
+        embeds = self.embed(input_ids, **seen)
+        mask = attention_mask if videos is None or questions is None else visible(videos, questions)
+        logits = self.language_model(
+            inputs_embeds=embeds, attention_mask=mask, position_ids=position_ids, use_cache=False
+        ).logits
+        loss = None if labels is None else next_token_loss(logits, labels, num_items_in_batch)
+        if loss is not None and self.training and self.config.alignment_weight and questions is not None:
+            assert labels is not None
+            told = self.alignment_loss(embeds, input_ids, labels, questions)
+            loss = loss + self.config.alignment_weight * told
+        return VideoLlmOutput(loss=loss, logits=logits)
+
+    def alignment_loss(self, embeds: Tensor, input_ids: Tensor, labels: Tensor, questions: Tensor) -> Tensor:
+        """How badly the tokens of regions alone tell the words of the answers to their questions.
+
+        A bag of words, read by the language model's own output layer: the short way from masks to words. On
+        the long way through attention alone, a model from scratch learns for long to pass over the mask.
+        """
+        rows, columns = (input_ids == self.config.region_token_id).nonzero(as_tuple=True)
+        if not len(rows):
+            return embeds.sum() * 0
+        answer_rows, answer_columns = (labels != IGNORED).nonzero(as_tuple=True)
+        same = rows[:, None] == answer_rows[None]
+        same &= questions[rows, columns][:, None] == questions[answer_rows, answer_columns][None]
+        head = self.get_output_embeddings()
+        logs = head(nn.functional.rms_norm(embeds[rows, columns], embeds.shape[-1:])).float().log_softmax(-1)
+        told = logs[:, labels[answer_rows, answer_columns]]  # (region tokens, answer tokens)
+        return -(told * same).sum() / same.sum().clamp(min=1)
+
+    @torch.no_grad()
+    def generate(  # type: ignore[override]
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, *, seen: Any = None, **options: Any
+    ) -> Tensor:
+        """New tokens only, (B, at most max_new_tokens). Prompts are padded on the left.
+
+        Args:
+            input_ids: (B, L) prompts.
+            attention_mask: (B, L), 0 on padding.
+            seen: arguments of `embed`, by name.
+            options: as of transformers' `generate`.
+        """
+        embeds = self.embed(input_ids, **(seen or {}))
+        return cast(
+            Tensor,
+            self.language_model.generate(inputs_embeds=embeds, attention_mask=attention_mask, **options),
+        )
+
+
+def _placed(embeds: Tensor, places: Tensor, tokens: Tensor, name: str) -> Tensor:
+    if int(places.sum()) != len(tokens):
+        raise ValueError(f"{int(places.sum())} {name} placeholders for {len(tokens)} tokens")
+    return embeds.masked_scatter(places[..., None], tokens.to(embeds.dtype))
+
+
+def visible(videos: Tensor, questions: Tensor) -> Tensor:
+    """Which token (B, 1, L queries, L keys) sees which: see the module. Padding sees itself alone."""
+    same_video = videos[:, :, None] == videos[:, None, :]
+    same_question = (questions[:, :, None] == questions[:, None, :]) | (questions[:, None, :] == 0)
+    length = videos.shape[1]
+    before = torch.ones(length, length, dtype=torch.bool, device=videos.device).tril()
+    seen = same_video & same_question & before & (videos >= 0)[:, None, :]
+    return (seen | torch.eye(length, dtype=torch.bool, device=videos.device))[:, None]
+
+
+def next_token_loss(logits: Tensor, labels: Tensor, items: Tensor | int | None = None) -> Tensor:
+    """Cross-entropy of each next token, summed over the learned ones and divided by `items` (or their number)."""
+    shifted = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+    learned = shifted != IGNORED
+    total = nn.functional.cross_entropy(logits[learned].float(), shifted[learned], reduction="sum")
+    return total / (learned.sum().clamp(min=1) if items is None else items)
+
+
+AutoConfig.register(VideoLlmConfig.model_type, VideoLlmConfig, exist_ok=True)
+AutoModel.register(VideoLlmConfig, VideoLlm)

@@ -1,0 +1,297 @@
+"""Sizes of Video LLMs: one to learn from nothing on a processor, and full ones around pre-trained parts.
+
+| preset | vision tower | language model | learns |
+|---|---|---|---|
+| `tiny` | SigLIP of one layer, 96 px | Qwen3 of three layers | everything, from scratch |
+| `phi3` | SigLIP-so400m-384 | Phi-3-mini-4k (3.8 billion) | connectors, LoRA on the language model, new tokens |
+| `qwen3` | SigLIP-so400m-384 | Qwen3-4B | likewise |
+
+The sizes of the published towers are those of their `config.json` files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+)
+
+from strefer_core.errors import ConfigError
+from strefer_core.video_llm.configuration import VideoLlmConfig
+from strefer_core.video_llm.modeling import VideoLlm
+from strefer_core.video_llm.processing import (
+    ChatFormat,
+    ProcessorSettings,
+    RegionMode,
+    VideoLlmProcessor,
+)
+from strefer_core.video_llm.times import CLOCK_TOKENS, TimeMode
+from strefer_core.video_llm.tokens import IMAGE_TOKEN, REGION_TOKEN, add_tokens, train_tokenizer
+
+_SO400M = {
+    "model_type": "siglip_vision_model",
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+    "image_size": 384,
+    "patch_size": 14,
+    "vision_use_head": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What a model is built from."""
+
+    vision: dict[str, Any]
+    language: dict[str, Any]
+    chat: ChatFormat
+    time_groups: int = 8
+    cells_per_side: int = 4
+    lora_targets: tuple[str, ...] = ()  # empty: all of the language model learns
+    trains_vision: bool = False
+    mask_frames: Literal["one", "all"] = "one"  # the paper draws one frame per step
+    learning_rate: float = 2e-5
+    videos_per_batch: int = 8
+    questions_per_video: int = 1
+    vocabulary: int = 0  # of the tokenizer that is trained on the data; 0: a pre-trained one's
+    arguments: dict[str, Any] = field(default_factory=dict)  # of transformers' TrainingArguments
+
+
+PRESETS: dict[str, Preset] = {
+    "tiny": Preset(
+        vision={
+            "model_type": "siglip_vision_model",
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 96,
+            "patch_size": 12,
+            "vision_use_head": False,
+        },
+        language={
+            "model_type": "qwen3",
+            "hidden_size": 96,
+            "intermediate_size": 192,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 4,
+            "head_dim": 24,
+            "tie_word_embeddings": True,
+            "max_position_embeddings": 2048,
+        },
+        chat=ChatFormat(answer_end="<|end|>"),
+        trains_vision=True,
+        mask_frames="all",
+        learning_rate=3e-3,
+        questions_per_video=8,
+        vocabulary=1024,
+        arguments={"adam_beta2": 0.98, "weight_decay": 0.05, "warmup_steps": 0.05},
+    ),
+    "phi3": Preset(
+        vision=_SO400M,
+        language={
+            "model_type": "phi3",
+            "vocab_size": 32064,
+            "hidden_size": 3072,
+            "intermediate_size": 8192,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 32,
+            "max_position_embeddings": 4096,
+            "tie_word_embeddings": False,
+            "bos_token_id": 1,
+            "eos_token_id": 32000,
+            "pad_token_id": 32000,
+        },
+        chat=ChatFormat(
+            opening="<|user|>\n",
+            question_end="<|end|>\n<|assistant|>\n",
+            answer_end="<|end|>",
+            next_opening="\n<|user|>\n",
+        ),
+        lora_targets=("qkv_proj", "o_proj"),
+        arguments={"weight_decay": 0.1, "warmup_steps": 500, "gradient_checkpointing": True},
+    ),
+    "qwen3": Preset(
+        vision=_SO400M,
+        language={
+            "model_type": "qwen3",
+            "vocab_size": 151936,
+            "hidden_size": 2560,
+            "intermediate_size": 9728,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "max_position_embeddings": 40960,
+            "tie_word_embeddings": True,
+            "bos_token_id": 151643,
+            "eos_token_id": 151645,
+            "pad_token_id": 151643,
+        },
+        chat=ChatFormat(
+            opening="<|im_start|>user\n",
+            question_end="<|im_end|>\n<|im_start|>assistant\n",
+            answer_end="<|im_end|>",
+            next_opening="\n<|im_start|>user\n",
+        ),
+        lora_targets=("q_proj", "k_proj", "v_proj", "o_proj"),
+        arguments={"weight_decay": 0.1, "warmup_steps": 500, "gradient_checkpointing": True},
+    ),
+}
+
+
+def preset_named(name: str) -> Preset:
+    """Raises ConfigError for an unknown name."""
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def full_config(name: str, extra_tokens: int = 2 + len(CLOCK_TOKENS)) -> VideoLlmConfig:
+    """The configuration of a preset without any tokenizer: new tokens come after its vocabulary.
+
+    Args:
+        name: of the preset.
+        extra_tokens: how many come; the last but two are the clock.
+    """
+    preset = preset_named(name)
+    language = dict(preset.language)
+    first = language.get("vocab_size", preset.vocabulary)
+    language["vocab_size"] = first + extra_tokens
+    return VideoLlmConfig(
+        preset.vision,
+        language,
+        time_groups=preset.time_groups,
+        cells_per_side=preset.cells_per_side,
+        image_token_id=first,
+        region_token_id=first + 1,
+        time_token_ids=list(range(first + 2, first + 2 + len(CLOCK_TOKENS))),
+    )
+
+
+def build(
+    name: str,
+    texts: Iterable[str] = (),
+    *,
+    region_mode: RegionMode = "connector",
+    time_mode: TimeMode = "31",
+    vision: Path | None = None,
+    language: Path | None = None,
+    seed: int = 0,
+) -> tuple[VideoLlm, VideoLlmProcessor]:
+    """A model to be trained, and its processor.
+
+    Args:
+        name: of the preset.
+        texts: what a tokenizer of the data's own words is trained on, where the preset has none.
+        region_mode, time_mode: how the processor writes regions and times.
+        vision: folder of a pre-trained vision tower; random weights without.
+        language: folder of a pre-trained language model with its tokenizer.
+        seed: of the random weights.
+
+    Raises:
+        ConfigError: an unknown preset, or one that needs a pre-trained tokenizer and got none.
+    """
+    preset = preset_named(name)
+    torch.manual_seed(seed)
+    tokenizer = _tokenizer(name, preset, texts, language)
+    config = _config(preset, tokenizer, vision, language)
+    model = VideoLlm(config)
+    if vision is not None:
+        model.vision_tower = AutoModel.from_pretrained(vision, local_files_only=True)
+    if language is not None:
+        model.language_model = AutoModelForCausalLM.from_pretrained(language, local_files_only=True)
+        model.language_model.resize_token_embeddings(len(tokenizer), mean_resizing=True)
+    _start_clock(model)
+    settings = ProcessorSettings(
+        image_size=config.vision_config.image_size,
+        patches_per_side=config.patches_per_side,
+        visual_tokens=config.visual_tokens,
+        region_tokens=config.region_tokens,
+        frames=config.frames,
+        region_mode=region_mode,
+        time_mode=time_mode,
+        chat=preset.chat,
+    )
+    return model, VideoLlmProcessor(tokenizer, settings)
+
+
+def _tokenizer(
+    name: str, preset: Preset, texts: Iterable[str], language: Path | None
+) -> PreTrainedTokenizerBase:
+    if language is not None:
+        tokenizer = cast(
+            PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(language, local_files_only=True)
+        )
+        add_tokens(tokenizer)
+        return tokenizer
+    if not preset.vocabulary:
+        raise ConfigError(
+            f"preset {name} needs a pre-trained language model with its tokenizer: name its folder "
+            "(--language), or train the preset tiny"
+        )
+    return train_tokenizer(texts, preset.vocabulary)
+
+
+def _config(
+    preset: Preset, tokenizer: PreTrainedTokenizerBase, vision: Path | None, language: Path | None
+) -> VideoLlmConfig:
+    return VideoLlmConfig(
+        _loaded(vision, vision=True) or preset.vision,
+        _loaded(language)
+        or {
+            **preset.language,
+            "vocab_size": len(tokenizer),
+            "pad_token_id": tokenizer.pad_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "bos_token_id": None,
+        },
+        time_groups=preset.time_groups,
+        cells_per_side=preset.cells_per_side,
+        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        region_token_id=tokenizer.convert_tokens_to_ids(REGION_TOKEN),
+        time_token_ids=tokenizer.convert_tokens_to_ids(list(CLOCK_TOKENS)),
+    )
+
+
+def _loaded(folder: Path | None, *, vision: bool = False) -> PreTrainedConfig | None:
+    if folder is None:
+        return None
+    found = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return getattr(found, "vision_config", found) if vision else found
+
+
+@torch.no_grad()
+def _start_clock(model: VideoLlm) -> None:
+    """Sines over the video in the rows of the time tokens: near times are alike from the start."""
+    ids = model.config.time_token_ids
+    table = model.get_input_embeddings().weight
+    assert isinstance(table, torch.Tensor)
+    others = [row for row in range(len(table)) if row not in set(ids)]
+    size = table[others[: 4 * len(ids)]].float().std()
+    width = table.shape[1]
+    halves = torch.arange(1, width // 2 + 1).clamp(max=16) * torch.pi / 2
+    angles = torch.linspace(0, 1, len(ids))[:, None] * halves[None]
+    waves = torch.cat([angles.sin(), angles.cos()], 1) * size * 2**0.5
+    rows = torch.zeros(len(ids), width)
+    rows[:, : waves.shape[1]] = waves
+    table[ids] = rows.to(table.dtype)
+
+
+def smaller(preset: Preset, **changes: Any) -> Preset:
+    """The preset with other values."""
+    return replace(preset, **changes)

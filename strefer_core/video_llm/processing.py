@@ -1,0 +1,340 @@
+"""From samples to tensors: words and placeholders, labels, cells of masks, and several questions in one row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from strefer_core import masks
+from strefer_core.data_model import FRAME_COUNT, Rle
+from strefer_core.errors import InputError
+from strefer_core.video_llm.frames import Footage
+from strefer_core.video_llm.samples import Region, Sample
+from strefer_core.video_llm.times import Clock, TimeMode, say
+from strefer_core.video_llm.tokens import IMAGE_TOKEN, REGION_TOKEN
+
+RegionMode = Literal["connector", "som", "none"]
+REGION_MODES: tuple[RegionMode, ...] = get_args(RegionMode)
+
+_IGNORED = -100
+_ASPECT_TOLERANCE = 0.03
+SETTINGS_FILE = "strefer_processor.json"
+
+Cells = NDArray[np.bool_]  # (frames, patches): the cells that a mask touches
+
+
+class ChatFormat(BaseModel):
+    """What stands around questions and answers. The first question's opening comes before the video."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opening: str = ""
+    question_end: str = "\n"  # and the answer's opening
+    answer_end: str  # is learned with the answer, and ends generation
+    next_opening: str = ""
+
+
+class ProcessorSettings(BaseModel):
+    """All that a processor knows besides its tokenizer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_size: int
+    patches_per_side: int
+    visual_tokens: int
+    region_tokens: int
+    frames: int = FRAME_COUNT
+    region_mode: RegionMode = "connector"
+    time_mode: TimeMode = "31"
+    chat: ChatFormat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """One sample in numbers; `ids[:prefix]` are the same for all samples on the same pictures."""
+
+    sample_id: str
+    ids: list[int]
+    labels: list[int]
+    prefix: int
+    pictures: NDArray[np.uint8]  # (F, 3, S, S)
+    fractions: list[float]
+    key: Hashable  # same key, same pictures
+    regions: list[Cells] = field(default_factory=list)
+
+
+class VideoLlmProcessor:
+    """Tokenizer and settings; `save_pretrained` and `from_pretrained` with JSON files alone."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: ProcessorSettings) -> None:
+        self.tokenizer = tokenizer
+        self.settings = settings
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> VideoLlmProcessor:
+        """Read a saved processor. Raises InputError where the folder holds none."""
+        path = Path(folder) / SETTINGS_FILE
+        try:
+            settings = ProcessorSettings.model_validate_json(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{folder} holds no Video LLM: {SETTINGS_FILE}: {error}") from error
+        return cls(AutoTokenizer.from_pretrained(folder, local_files_only=True), settings)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write settings and tokenizer."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.tokenizer.save_pretrained(folder)
+        text = json.dumps(self.settings.model_dump(mode="json"), indent=2) + "\n"
+        (Path(folder) / SETTINGS_FILE).write_text(text, "utf-8")
+
+    # --- one sample -----------------------------------------------------------------------------------------
+
+    def encode(self, sample: Sample, footage: Footage, *, answer: str | None = None) -> Encoded:
+        """A sample in numbers.
+
+        Args:
+            sample: with all its answers, or the last one empty: then the row ends where that answer begins.
+            footage: of the sample's video.
+            answer: stands in for the last answer.
+
+        Raises:
+            InputError: regions and `<region>` differ in number, or a mask does not fit the video.
+        """
+        turns = list(sample.turns)
+        if answer is not None:
+            turns[-1] = (turns[-1][0], answer)
+        regions = [self._cells(region, footage, sample.sample_id) for region in sample.regions]
+        told = self._told(turns, sample, footage.clock, [self._count(cells) for cells in regions])
+        chat = self.settings.chat
+        ids = self._ids(chat.opening) + [self._id(IMAGE_TOKEN)] * self.settings.visual_tokens
+        labels, prefix = [_IGNORED] * len(ids), len(ids)
+        for place, (question, reply) in enumerate(told):
+            asked = self._ids(("\n" if not place else chat.next_opening) + question + chat.question_end)
+            said = self._ids(reply + chat.answer_end) if reply else []
+            ids += asked + said
+            labels += [_IGNORED] * len(asked) + said
+        pictures, key = self._pictures(sample, footage)
+        return Encoded(
+            sample_id=sample.sample_id,
+            ids=ids,
+            labels=labels,
+            prefix=prefix,
+            pictures=pictures,
+            fractions=footage.clock.fractions(),
+            key=key,
+            regions=regions if self.settings.region_mode == "connector" else [],
+        )
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+    def _id(self, token: str) -> int:
+        found = self.tokenizer.convert_tokens_to_ids(token)
+        assert isinstance(found, int)
+        return found
+
+    def _count(self, cells: Cells) -> int:
+        """Tokens that the region becomes; as `connector.merge_adjacent` counts."""
+        return max(1, min(self.settings.region_tokens, int(cells.any(1).sum())))
+
+    def _told(
+        self, turns: Sequence[tuple[str, str]], sample: Sample, clock: Clock, counts: Sequence[int]
+    ) -> list[tuple[str, str]]:
+        """The turns with times and regions as this model reads and writes them."""
+        words = self._region_words(counts)
+        texts = [text for turn in turns for text in turn]
+        if sum(text.count(REGION_TOKEN) for text in texts) != len(counts):
+            raise InputError(f"{sample.sample_id}: {len(counts)} regions for other than as many <region>")
+        done = [self._in_words(text, sample, clock, words) for text in texts]
+        return list(zip(done[::2], done[1::2], strict=True))
+
+    def _region_words(self, counts: Sequence[int]) -> list[str]:
+        """What stands for each region, last one first: taken from the end."""
+        words = {
+            "connector": [REGION_TOKEN * count for count in counts],
+            "som": [f"thing marked {place + 1}" for place in range(len(counts))],
+            "none": ["thing"] * len(counts),
+        }[self.settings.region_mode]
+        return words[::-1]
+
+    def _in_words(self, text: str, sample: Sample, clock: Clock, words: list[str]) -> str:
+        for placeholder, time_s in (("<start_time>", sample.start_s), ("<end_time>", sample.end_s)):
+            if placeholder in text:
+                if time_s is None:
+                    raise InputError(f"{sample.sample_id}: {placeholder} without its value")
+                text = text.replace(placeholder, say(time_s, clock, self.settings.time_mode))
+        first, *rest = text.split(REGION_TOKEN)
+        return first + "".join(words.pop() + part for part in rest)
+
+    # --- pictures and masks ---------------------------------------------------------------------------------
+
+    def _cells(self, region: Region, footage: Footage, where: str) -> Cells:
+        cells = np.zeros((self.settings.frames, self.settings.patches_per_side**2), bool)
+        for frame, rle in region.items():
+            if not 0 <= frame < self.settings.frames:
+                raise InputError(f"{where}: a mask on frame {frame} of {self.settings.frames}")
+            _check_aspect(rle["size"], footage.size_px, where)
+            height, width = rle["size"]
+            cells[frame] = _touched(rle["counts"], height, width, self.settings.patches_per_side)
+        return cells
+
+    def _pictures(self, sample: Sample, footage: Footage) -> tuple[NDArray[np.uint8], Hashable]:
+        """The frames, drawn on where the mode wants it, and what tells them from other frames."""
+        key: Hashable = footage.video_id
+        pictures = footage.pictures
+        if self.settings.region_mode == "som" and sample.regions:
+            pictures = _marked(pictures, sample.regions)
+            key = (key, tuple(tuple((k, r["counts"]) for k, r in one.items()) for one in sample.regions))
+        if self.settings.time_mode == "number":
+            pictures = _numbered(pictures)
+        return pictures, key
+
+    # --- many samples ---------------------------------------------------------------------------------------
+
+    def pack(self, samples: Sequence[Encoded], *, most_tokens: int = 0) -> dict[str, Tensor]:
+        """Samples as one batch; those on the same pictures share the pictures' tokens.
+
+        Args:
+            samples: at least one.
+            most_tokens: videos share rows of up to so many tokens; 0: a row for each video.
+
+        Returns:
+            Arguments of `VideoLlm.forward`: `input_ids`, `labels`, `position_ids`, `videos`, `questions`
+            (B, L); `pixel_values` (V, F, 3, S, S) uint8, `frame_fractions` (V, F), `region_cells` (N, F, P),
+            `region_videos` (N,).
+        """
+        pieces: dict[Hashable, list[Encoded]] = {}
+        for one in samples:
+            pieces.setdefault(one.key, []).append(one)
+        rows = _rows([*pieces.values()], most_tokens)
+        return self._tensors(rows)
+
+    def _tensors(self, rows: Sequence[Sequence[Sequence[Encoded]]]) -> dict[str, Tensor]:
+        names = ("input_ids", "labels", "position_ids", "videos", "questions")
+        fill = dict(zip(names, (self.tokenizer.pad_token_id, _IGNORED, 0, -1, 0), strict=True))
+        columns: dict[str, list[list[int]]] = {name: [] for name in names}
+        number = 0
+        for row in rows:
+            line: dict[str, list[int]] = {name: [] for name in names}
+            for piece in row:
+                _write_piece(line, piece, number)
+                number += 1
+            for name in names:
+                columns[name].append(line[name])
+        longest = max(len(line) for line in columns["input_ids"])
+        batch = {
+            name: torch.tensor([line + [fill[name]] * (longest - len(line)) for line in columns[name]])
+            for name in names
+        }
+        return {**batch, **self.seen([[*piece] for row in rows for piece in row])}
+
+    def seen(self, pieces: Sequence[Sequence[Encoded]]) -> dict[str, Tensor]:
+        """What is seen: arguments of `VideoLlm.embed` besides the tokens. Samples of a piece share pictures."""
+        regions = [(cells, n) for n, piece in enumerate(pieces) for one in piece for cells in one.regions]
+        empty = np.zeros((0, self.settings.frames, self.settings.patches_per_side**2), bool)
+        cells = np.stack([one for one, _ in regions]) if regions else empty
+        return {
+            "pixel_values": torch.from_numpy(np.stack([piece[0].pictures for piece in pieces])),
+            "frame_fractions": torch.tensor([piece[0].fractions for piece in pieces], dtype=torch.float32),
+            "region_cells": torch.from_numpy(cells),
+            "region_videos": torch.tensor([number for _, number in regions], dtype=torch.long),
+        }
+
+
+def _write_piece(line: dict[str, list[int]], piece: Sequence[Encoded], number: int) -> None:
+    """One video's tokens, then its questions, each of which counts its places on from the video."""
+    prefix = piece[0].prefix
+    parts = [(0, piece[0].ids[:prefix], piece[0].labels[:prefix], 0)]
+    parts += [(q + 1, one.ids[prefix:], one.labels[prefix:], prefix) for q, one in enumerate(piece)]
+    for question, ids, labels, start in parts:
+        line["input_ids"] += ids
+        line["labels"] += labels
+        line["position_ids"] += range(start, start + len(ids))
+        line["videos"] += [number] * len(ids)
+        line["questions"] += [question] * len(ids)
+
+
+def _rows(pieces: list[list[Encoded]], most_tokens: int) -> list[list[list[Encoded]]]:
+    """First fit, the longest first; one row each where there is no bound."""
+    if not most_tokens:
+        return [[piece] for piece in pieces]
+    rows: list[tuple[int, list[list[Encoded]]]] = []
+    for piece in sorted(pieces, key=_length, reverse=True):
+        for place, (length, row) in enumerate(rows):
+            if length + _length(piece) <= most_tokens:
+                rows[place] = (length + _length(piece), [*row, piece])
+                break
+        else:
+            rows.append((_length(piece), [piece]))
+    return [row for _, row in rows]
+
+
+def _length(piece: Sequence[Encoded]) -> int:
+    return piece[0].prefix + sum(len(one.ids) - one.prefix for one in piece)
+
+
+def touched_cells(mask: masks.Mask, side: int) -> NDArray[np.bool_]:
+    """(side, side) bool: which cells of a square grid over the picture a mask (H, W) touches."""
+    rows = np.logical_or.reduceat(mask, _starts(mask.shape[0], side), axis=0)
+    ends = _ends(mask.shape[0], side)
+    rows |= mask[ends]  # a pixel across the border of two cells touches both
+    cells = np.logical_or.reduceat(rows, _starts(mask.shape[1], side), axis=1)
+    return cells | rows[:, _ends(mask.shape[1], side)]
+
+
+def _starts(length: int, side: int) -> NDArray[np.int64]:
+    """First pixel of each cell, also where it is cut."""
+    return np.arange(side) * length // side
+
+
+def _ends(length: int, side: int) -> NDArray[np.int64]:
+    """Last pixel of each cell, also where it is cut."""
+    return (np.arange(1, side + 1) * length - 1) // side
+
+
+@lru_cache(maxsize=200_000)
+def _touched(counts: str, height: int, width: int, side: int) -> NDArray[np.bool_]:
+    """Touched cells (side^2,) of a mask; a video's pairs share their masks."""
+    mask = masks.decode(Rle(size=[height, width], counts=counts))
+    return touched_cells(mask, side).ravel()
+
+
+def _check_aspect(size: Sequence[int], video_px: tuple[int, int], where: str) -> None:
+    ratio = (size[0] * video_px[1]) / (size[1] * video_px[0])
+    if abs(ratio - 1) > _ASPECT_TOLERANCE:
+        shapes = f"{size[1]} x {size[0]} on a video of {video_px[1]} x {video_px[0]}"
+        raise InputError(f"{where}: a mask of {shapes}: another aspect, so it belongs to other pictures")
+
+
+def _marked(pictures: NDArray[np.uint8], regions: Sequence[Region]) -> NDArray[np.uint8]:
+    from strefer_core.visual_prompts import mark_regions
+
+    done = []
+    for frame, picture in enumerate(pictures):
+        shown = [masks.decode(one[frame]) if frame in one else None for one in regions]
+        side = picture.shape[1]
+        filled = [np.zeros((side, side), bool) if mask is None else mask for mask in shown]
+        done.append(mark_regions(np.ascontiguousarray(picture.transpose(1, 2, 0)), filled))
+    return np.stack(done).transpose(0, 3, 1, 2)
+
+
+def _numbered(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from strefer_core.visual_prompts import number_frames
+
+    return np.stack(number_frames(list(pictures.transpose(0, 2, 3, 1)))).transpose(0, 3, 1, 2)
+
+
+def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """The same tensors on a device."""
+    return {name: value.to(device) for name, value in batch.items()}

@@ -1,0 +1,196 @@
+"""The model as a whole: what is learned, what sees what, saving, generating."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from strefer_core.errors import InputError
+from strefer_core.video_llm.modeling import IGNORED, VideoLlm, next_token_loss
+from strefer_core.video_llm.presets import full_config
+from strefer_core.video_llm.processing import Encoded, VideoLlmProcessor
+from tests.tiny_llm import HEIGHT, WIDTH, box_region, footage, sample, tiny
+
+LEFT = box_region({0: (2, 2, 20, 20), 9: (4, 2, 22, 20), 31: (8, 2, 26, 20)})
+RIGHT = box_region({4: (40, 10, 60, 30)})
+
+
+def asked(processor: VideoLlmProcessor, seed: int = 0) -> list[Encoded]:
+    shown = footage(seed)
+    return [
+        processor.encode(sample("What colour is the <region>?", "It is red.", regions=(LEFT,)), shown),
+        processor.encode(sample("What is it?", "A star."), shown),
+        processor.encode(
+            sample("Where is the <region> from <start_time> to <end_time>?", "On the left.",
+                   regions=(RIGHT,), times=(1.0, 3.0)), shown,
+        ),
+    ]  # fmt: skip
+
+
+def test_only_answers_are_learned_their_times_and_their_end_too() -> None:
+    _, processor = tiny()
+    one = processor.encode(
+        sample("When is the <region> seen?", "From <start_time> to <end_time>.", regions=(LEFT,), times=(2.0, 8.0)),
+        footage(),
+    )
+    learned = [token for token, label in zip(one.ids, one.labels, strict=True) if label != IGNORED]
+    assert processor.tokenizer.decode(learned) == "From <8> to <31>.<|end|>"
+    assert all(label in (token, IGNORED) for token, label in zip(one.ids, one.labels, strict=True))
+    assert one.ids.count(processor.tokenizer.convert_tokens_to_ids("<region>")) == 3  # three annotated frames
+
+
+def test_the_loss_is_the_mean_over_learned_tokens() -> None:
+    logits, labels = torch.randn(2, 5, 7), torch.tensor([[IGNORED, 3, 4, IGNORED, 1], [IGNORED] * 5])
+    logs = logits.log_softmax(-1)
+    by_hand = -(logs[0, 0, 3] + logs[0, 1, 4] + logs[0, 3, 1]) / 3
+    torch.testing.assert_close(next_token_loss(logits, labels), by_hand)
+
+
+def test_packed_samples_do_not_see_each_other() -> None:
+    model, processor = tiny()
+    encoded = asked(processor) + asked(processor, seed=1)
+    packed = model(**without_labels(processor.pack(encoded, most_tokens=2000)))
+    assert packed.logits.shape[0] == 1  # all in one row
+    batch = processor.pack(encoded, most_tokens=2000)
+    for place, one in enumerate(encoded):
+        alone = model(**without_labels(processor.pack([one]))).logits[0, one.prefix :]
+        mine = (batch["videos"][0] == place // 3) & (batch["questions"][0] == place % 3 + 1)
+        torch.testing.assert_close(packed.logits[0, mine], alone, atol=2e-5, rtol=1e-4)
+
+
+def without_labels(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in batch.items() if name != "labels"}
+
+
+def test_another_mask_or_another_time_gives_other_logits() -> None:
+    model, processor = tiny()
+
+    def logits(region: object, times: tuple[float, float]) -> torch.Tensor:
+        turn = sample("Is the <region> left from <start_time> to <end_time>?", "Yes.", regions=(region,), times=times)  # type: ignore[arg-type]
+        return model(**without_labels(processor.pack([processor.encode(turn, footage())]))).logits[:, -2]
+
+    here = logits(box_region({3: (2, 2, 20, 20)}), (0.0, 2.0))
+    assert (here - logits(RIGHT, (0.0, 2.0))).abs().max() > 1e-3
+    assert (here - logits(box_region({3: (2, 2, 20, 20)}), (5.0, 8.0))).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("mode", ["connector", "som", "none"])
+def test_saved_and_loaded_the_logits_are_identical(tmp_path: Path, mode: str) -> None:
+    model, processor = tiny(region_mode=mode, time_mode="ours")
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".json", ".safetensors"}
+    again, reread = VideoLlm.from_pretrained(tmp_path).eval(), VideoLlmProcessor.from_pretrained(tmp_path)
+    assert reread.settings == processor.settings
+    before = model(**processor.pack(asked(processor)))
+    after = again(**reread.pack(asked(reread)))
+    assert torch.equal(before.logits, after.logits)
+    assert torch.equal(before.loss, after.loss)
+
+
+def test_generating_equals_the_best_token_step_by_step() -> None:
+    from strefer_core.video_llm.answering import VideoLlmAnswerer
+    from strefer_core.video_llm.frames import FrameStore
+
+    model, processor = tiny(seed=3)
+
+    class Shown(FrameStore):
+        def __init__(self) -> None:  # no folder: footage made of numbers
+            pass
+
+        def footage(self, video: Path) -> object:  # type: ignore[override]
+            return footage()
+
+    questions = [
+        sample("What colour is the <region>?", "", regions=(LEFT,)),
+        sample("Where is it from <start_time> to <end_time>?", "", times=(1.0, 3.0)),
+    ]
+    answers = VideoLlmAnswerer(model, processor, Shown()).answer(questions, max_new_tokens=6)
+    for question, answer in zip(questions, answers, strict=True):
+        one = processor.encode(question, footage())
+        ids = list(one.ids)
+        seen = processor.seen([[one]])
+        for _ in range(6):
+            best = int(model(torch.tensor([ids]), **seen).logits[0, -1].argmax())
+            if best == processor.tokenizer.eos_token_id:
+                break
+            ids.append(best)
+        said = processor.tokenizer.decode(ids[len(one.ids) :], skip_special_tokens=True)
+        assert answer == said.strip()
+
+
+def test_likelihoods_of_options_equal_one_at_a_time() -> None:
+    from strefer_core.video_llm.answering import VideoLlmAnswerer
+    from strefer_core.video_llm.frames import FrameStore
+
+    model, processor = tiny(seed=4)
+
+    class Shown(FrameStore):
+        def __init__(self) -> None:
+            pass
+
+        def footage(self, video: Path) -> object:  # type: ignore[override]
+            return footage(0 if video.name == "none.mp4" else 1)
+
+    question = sample("What colour is the <region>?", "", regions=(LEFT,))
+    options = ["It is red.", "Blue.", "It is a star."]
+    found = VideoLlmAnswerer(model, processor, Shown()).log_likelihoods(question, options)
+    for option, value in zip(options, found, strict=True):
+        loss = model(**processor.pack([processor.encode(question, footage(), answer=option)])).loss
+        assert value == pytest.approx(-float(loss.detach()), abs=1e-5)
+
+
+def test_a_region_without_any_mask_is_one_token_and_finite() -> None:
+    model, processor = tiny()
+    one = processor.encode(sample("What is the <region>?", "A star.", regions=({},)), footage())
+    assert one.ids.count(processor.tokenizer.convert_tokens_to_ids("<region>")) == 1
+    assert torch.isfinite(model(**processor.pack([one])).logits).all()
+
+
+def test_masks_of_other_pictures_are_refused() -> None:
+    _, processor = tiny()
+    upright = {0: {"size": [WIDTH, HEIGHT], "counts": LEFT[0]["counts"]}}
+    with pytest.raises(InputError, match="another aspect"):
+        processor.encode(sample("What is the <region>?", "A star.", regions=(upright,)), footage())  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="1 regions"):
+        processor.encode(sample("What is it?", "A star.", regions=(LEFT,)), footage())
+
+
+# Parameters counted by hand from the shapes of the published models.
+def siglip_so400m() -> int:
+    width, inner, layers, patches = 1152, 4304, 27, (384 // 14) ** 2
+    layer = 4 * (width * width + width) + 2 * width * inner + inner + width + 4 * width
+    return layers * layer + 3 * 14 * 14 * width + width + patches * width + 2 * width
+
+
+def joints(width_in: int, width_out: int) -> int:
+    projector = 2 * width_in + (width_in + 1) * width_out + (width_out + 1) * width_out + width_out
+    return 2 * projector + width_in
+
+
+def phi3_mini(vocabulary: int) -> int:
+    width, inner, layers = 3072, 8192, 32
+    layer = 4 * width * width + 3 * width * inner + 2 * width
+    return 2 * vocabulary * width + layers * layer + width
+
+
+def qwen3_4b(vocabulary: int) -> int:
+    width, inner, layers, heads, groups, head = 2560, 9728, 36, 32, 8, 128
+    attention = width * head * (heads + 2 * groups) + heads * head * width + 2 * head
+    return vocabulary * width + layers * (attention + 3 * width * inner + 2 * width) + width
+
+
+@pytest.mark.parametrize(
+    ("preset", "language", "width", "vocabulary"),
+    [("phi3", phi3_mini, 3072, 32064 + 34), ("qwen3", qwen3_4b, 2560, 151936 + 34)],
+)
+def test_full_presets_build_without_weights_and_have_the_published_sizes(
+    preset: str, language: object, width: int, vocabulary: int
+) -> None:
+    with torch.device("meta"):
+        model = VideoLlm(full_config(preset))
+    counted = sum(p.numel() for p in model.parameters())
+    assert counted == siglip_so400m() + joints(1152, width) + language(vocabulary)  # type: ignore[operator]
+    assert model.config.visual_tokens == 128
