@@ -83,7 +83,7 @@ def load_model(options: EvalOptions) -> Answerer:
             endpoint=ServedEndpoint(base_url=options.model.removeprefix(_URL)),
             model=ServedModel(model=options.served_model, frames=options.frames),
             region_mode=options.modes.region_mode or "som",
-            time_mode=options.modes.time_mode or "numberit",
+            time_mode=options.modes.time_mode or "number",
         )
     path = Path(options.model)
     if not path.is_dir():

@@ -222,6 +222,40 @@ def test_who_always_says_yes_is_right_where_it_is_and_no_mask_matters(
     assert report.groups["G5"].accuracy.value == 0, "equally likely options are no answer"
 
 
+class Batched(WorldOracle):
+    """Scores many questions at once, and writes times in tokens of its own."""
+
+    def log_likelihoods_of(self, asked: Sequence[tuple[Sample, Sequence[str]]]) -> list[list[float]]:
+        assert len(asked) > 1
+        return [self.log_likelihoods(sample, options) for sample, options in asked]
+
+    def answer(self, samples: Sequence[Sample], *, max_new_tokens: int = 64) -> list[str]:
+        return [one.replace(":", "!") for one in super().answer(samples)]
+
+    def in_seconds(self, sample: Sample, answer: str) -> str:
+        return answer.replace("!", ":")
+
+
+def test_batches_and_times_in_tokens_come_to_the_same(
+    bench: WorldBench, oracle_results: list[Result], tmp_path: Path
+) -> None:
+    file = ResultsFile(tmp_path, {})
+    ask_closed(bench, Batched(bench), file)
+    ask_free(bench, Batched(bench), file)
+    assert file.results == oracle_results
+
+
+def test_times_of_the_question_may_be_said_again(bench: WorldBench) -> None:
+    item = next(iter(of_template(bench, "event_at_time.doing")))
+    judge = VideoJudge.of(bench.folder / item.video)
+    assert item.interval_s is not None
+    start_s, end_s = item.interval_s
+    text = item.options[item.right].rstrip(".") + " from <start_time> to <end_time>."
+    again = text.replace("<start_time>", f"{start_s + 0.05:.1f} s").replace("<end_time>", f"{end_s:.1f} s")
+    assert free(judge, item, again).right is True
+    assert free(judge, item, again.replace(f"{end_s:.1f}", f"{end_s + 9:.1f}")).right is None
+
+
 class Letters(SaysYes):
     """Chooses options and gives no likelihoods, as served models do."""
 
