@@ -15,10 +15,14 @@ import numpy as np
 
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.evaluation.figures import by_video, resampled
-from strefer_core.evaluation.results import Result
+from strefer_core.evaluation.items import RIGHT
+from strefer_core.evaluation.results import ANSWER, Result
 from strefer_core.probe.figures import RESAMPLES
 
 Decision = Literal["promote", "keep"]
+
+COMPARED = frozenset((RIGHT.name, ANSWER))
+"""Conditions in which an answer is to be right: with other masks and other times it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,7 @@ def compare(
     challenger: Sequence[Result],
     rule: Rule | None = None,
     *,
-    wanted: Callable[[Result], bool] = lambda _: True,
+    wanted: Callable[[Result], bool] = lambda one: one.condition in COMPARED,
     seed: int = 0,
 ) -> Comparison:
     """Compare two models on what both were asked.
@@ -67,7 +71,7 @@ def compare(
         champion: its results.
         challenger: its results; of the same items and conditions, in any order.
         rule: when to promote.
-        wanted: which of the results count, for example those of one condition.
+        wanted: which of the results count, by default those with the right masks and times.
         seed: of the bootstrap.
 
     Raises:

@@ -12,13 +12,15 @@ from strefer_core.evaluation.figures import mean
 from strefer_core.evaluation.results import Result
 
 
-def results(flags: list[bool | None], per_video: int = 1) -> list[Result]:
+def results(
+    flags: list[bool | None], per_video: int = 1, condition: str = "regions=right,times=right"
+) -> list[Result]:
     return [
         Result(
             item_id=f"i{place}",
             video=f"v{place // per_video:04d}",
             group="G1",
-            condition="c",
+            condition=condition,
             answer="",
             right=flag,
         )
@@ -139,6 +141,12 @@ def test_what_was_not_asked_alike_is_not_compared() -> None:
         compare(results([True, False]), results([True, False], 2))
     with pytest.raises(ConfigError):
         Rule(confidence=1.0)
+
+
+def test_answers_with_other_masks_do_not_count() -> None:
+    old, new = results([True, False]), results([True, True])
+    misled = results([True, True], condition="regions=shuffled,times=right")
+    assert compare([*old, *misled], new) == compare(old, new)
 
 
 def test_only_what_is_wanted_counts() -> None:
