@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.evaluation.figures import by_video, resampled
 from strefer_core.evaluation.items import RIGHT
-from strefer_core.evaluation.results import ANSWER, Result
+from strefer_core.evaluation.results import ANSWER, RESULTS_FILE, Result, read_results
 from strefer_core.probe.figures import RESAMPLES
 
 Decision = Literal["promote", "keep"]
@@ -104,6 +105,22 @@ def compare(
         margin=rule.margin,
         confidence=rule.confidence,
     )
+
+
+def compare_runs(champion: Path, challenger: Path, rule: Rule | None = None, *, seed: int = 0) -> Comparison:
+    """`compare` two folders of runs on one bench.
+
+    Raises:
+        InputError: likewise, or a folder holds no results.
+    """
+    return compare(_kept(champion), _kept(challenger), rule, seed=seed)
+
+
+def _kept(folder: Path) -> list[Result]:
+    found = list(read_results(folder / RESULTS_FILE))
+    if not found:
+        raise InputError(f"{folder} holds no results; `strefer eval` writes them")
+    return found
 
 
 def _share(result: Result) -> float:

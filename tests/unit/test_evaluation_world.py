@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.evaluation import world_bench
@@ -24,7 +26,7 @@ from strefer_core.evaluation.world_report import make_report
 from strefer_core.video_llm.samples import Sample
 from strefer_core.world.truth import TrueEntity, WorldTruth, load_truth, truth_path
 
-OPTIONS = WorldBenchOptions(seed=11, first_index=22, videos=2, per_task=4)
+OPTIONS = WorldBenchOptions(seed=11, first_index=22, videos=2, per_task=10)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -99,6 +101,7 @@ def test_a_shuffle_points_at_another_entity_and_changes_the_colour_that_is_right
 
 def test_who_is_seen_first_is_so_by_the_masks(bench: WorldBench) -> None:
     items = of_template(bench, "event_order.seen_first")
+    assert items
     for item in items:
         truth = truth_of(bench, item)
         first = {
@@ -107,6 +110,29 @@ def test_who_is_seen_first_is_so_by_the_masks(bench: WorldBench) -> None:
             if any(one.masks) and one.expression.removeprefix("the ") in item.question
         }
         assert min(first, key=first.__getitem__) in item.options[item.right]
+
+
+def seen(bench: WorldBench, item: Item, interval_s: tuple[float, float]) -> NDArray[np.bool_]:
+    """Per frame of an interval, whether whom the question names is seen."""
+    truth = truth_of(bench, item)
+    (one,) = (one for one in truth.entities if one.expression.removeprefix("the ") in item.question)
+    times = np.asarray(truth.frames_pts_s)
+    inside = (times >= interval_s[0]) & (times < interval_s[1])
+    return np.array([mask is not None for mask in one.masks])[inside]
+
+
+def test_visibility_in_an_interval_is_so_by_the_masks_and_no_longer_in_a_moved_one(bench: WorldBench) -> None:
+    items = of_template(bench, "verify.visible_time")
+    assert {item.options[item.right] for item in items} == {"Yes", "No"}
+    for item in items:
+        assert item.interval_s is not None
+        is_yes = item.options[item.right] == "Yes"
+        share = seen(bench, item, item.interval_s).mean()
+        assert share > 0.7 if is_yes else share < 0.3
+        if item.shift_changes:
+            assert item.shifted_s is not None
+            moved = seen(bench, item, item.shifted_s)
+            assert not moved.all() if is_yes else moved.any()
 
 
 def test_a_moved_interval_lies_in_the_video_and_mostly_beside_the_right_one(bench: WorldBench) -> None:
@@ -300,6 +326,24 @@ def test_the_same_options_give_the_same_bytes_in_any_number_of_processes(
     world_bench.save(world_bench.build(OPTIONS, folder, jobs=2), tmp_path / "two.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     assert world_bench.load(tmp_path / "one.json", folder) == bench
+
+
+def test_videos_that_a_model_was_trained_on_are_named(bench: WorldBench) -> None:
+    first, second = (bench.folder / name for name in bench.videos)
+    ids = {hashlib.sha256(first.read_bytes()).hexdigest()[:16], "0" * 16}
+    assert world_bench.trained_on(bench, ids) == [first.name]
+    assert world_bench.trained_on(bench, ()) == []
+    assert second.name not in world_bench.trained_on(bench, ids)
+
+
+def test_other_videos_than_the_items_are_about_are_refused(bench: WorldBench, tmp_path: Path) -> None:
+    world_bench.check_videos(bench)
+    with pytest.raises(InputError, match="is missing"):
+        world_bench.check_videos(replace(bench, folder=tmp_path))
+    for name in bench.videos:
+        (tmp_path / name).write_bytes(b"another")
+    with pytest.raises(InputError, match="is another video"):
+        world_bench.check_videos(replace(bench, folder=tmp_path))
 
 
 def test_a_file_that_is_no_bench_is_refused(tmp_path: Path) -> None:
