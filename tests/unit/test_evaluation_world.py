@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from strefer_core.cli import main
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.evaluation import world_bench
 from strefer_core.evaluation.answerers import SaysYes, WorldOracle
@@ -210,6 +214,7 @@ def test_answers_in_own_words_are_read_and_judged(bench: WorldBench, oracle_resu
     report = make_report(bench, oracle_results)
     assert report.free is not None
     assert report.free.items >= 30
+    assert report.yes_share == 0.5
     assert report.free.right.value == 1.0
     assert report.free.unreadable == 0
 
@@ -245,6 +250,7 @@ def test_who_always_says_yes_is_right_where_it_is_and_no_mask_matters(
     assert report.overall.accuracy.value == pytest.approx(yes / len(bench.items))
     assert report.mask_effect_points.value == 0
     assert report.time_effect_points.value == 0
+    assert report.yes_share == 1.0
     assert report.groups["G5"].accuracy.value == 0, "equally likely options are no answer"
 
 
@@ -314,6 +320,32 @@ def test_an_evaluation_writes_its_results_and_its_report(bench: WorldBench, tmp_
     assert {"item_id", "video", "group", "condition", "answer", "right"} <= set(kept[0])
     assert len(kept) == len(list(questions(bench)))
     assert evaluate(options, load=lambda _: Dies(after=0)) == found, "nothing is asked again"
+
+
+def test_the_command_evaluates_a_model_s_folder(
+    bench: WorldBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[tuple[Path, str | None, str | None]] = []
+
+    def load_answerer(path: Path, *, region_mode: str | None, time_mode: str | None) -> WorldOracle:
+        loaded.append((path, region_mode, time_mode))
+        return WorldOracle(bench)
+
+    answering = SimpleNamespace(load_answerer=load_answerer)
+    monkeypatch.setitem(sys.modules, "strefer_core.video_llm.answering", answering)  # type: ignore[arg-type]
+    world_bench.save(bench, tmp_path / "bench.json")
+    paths = {"--data": tmp_path / "bench.json", "--videos-dir": bench.folder, "--out": tmp_path / "out"}
+    modes = ["--region", "som", "--time-tokens", "number", "--free"]
+    given = [str(part) for pair in paths.items() for part in pair]
+    arguments = ["eval", str(tmp_path), "--bench", "world", *given, *modes]
+    told = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert told.exit_code == 0
+    assert loaded == [(tmp_path, "som", "number")]
+    assert "right masks over other ones" in told.stdout
+    assert "100.0" in told.stdout
+    found = json.loads(CliRunner().invoke(main, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert found["mask_effect_points"]["value"] == found["time_effect_points"]["value"] == 100.0
+    assert found["free"]["right"]["value"] == 1.0
 
 
 # --- kept and gone on with ----------------------------------------------------------------------------------
