@@ -43,7 +43,6 @@ RIGHT = Condition()
 SHUFFLED = Condition(regions="shuffled")
 NONE = Condition(regions="none")
 SHIFTED = Condition(times="shifted")
-CONDITIONS = (RIGHT, SHUFFLED, NONE, SHIFTED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
