@@ -274,7 +274,7 @@ def calibrate(out: Path, reviews: bool, leave_out: bool, as_json: bool, **given:
 )
 @click.option("--data", type=FILE, help="Where the bench lies; of world: its file or a folder of videos.")
 @click.option(
-    "--videos-dir", type=FOLDER, help="Videos of a published bench; default: videos beside its data."
+    "--videos-dir", type=FOLDER, help="Where its videos lie; default: beside the data, or in videos there."
 )
 @click.option("--out", "out_dir", required=True, type=FOLDER, help="Results; a run that stopped goes on.")
 @click.option(
@@ -286,7 +286,7 @@ def calibrate(out: Path, reviews: bool, leave_out: bool, as_json: bool, **given:
 @click.option(
     "--time-tokens",
     "time_mode",
-    type=click.Choice(["tokens", "numberit", "text"]),
+    type=click.Choice(["31", "ours", "number", "text"]),
     help="How times are told: tokens, drawn frame numbers, or seconds. Default: as the model was trained.",
 )
 @click.option("--world-seed", default=11, show_default=True, type=click.IntRange(0), help="Of the world.")

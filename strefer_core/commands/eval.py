@@ -68,6 +68,7 @@ def _world(report: dict[str, Any]) -> Group:
     }
     told = [[name, one["items"], _interval(one, 1, "{:.1f}")] for name, one in effects.items()]
     parts += [table("Effects, in points", ["", "items", "difference, 95 % interval"], told)]
+    parts += [Text(f"\nyes, of the answers to yes/no questions: {_share(report['yes_share'])}")]
     if (free := report["free"]) is not None:
         row = [free["items"], _interval(free["right"]), free["unreadable"]]
         parts += [Text(), table("In its own words", ["items", "right", "unreadable"], [row])]

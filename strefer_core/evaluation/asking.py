@@ -23,8 +23,10 @@ from strefer_core.released_format import parse_time
 from strefer_core.video_llm.samples import Answerer, Sample
 
 Advance = Callable[[int, int], None]  # questions answered, questions in all
-BATCH = 16
+BATCH = 32
 FREE = "free"
+
+_REPEATED_S = 0.3  # how far off a time may be that repeats the question's: tokens of time are that coarse
 
 T = TypeVar("T")
 
@@ -41,6 +43,24 @@ class Chooser(Protocol):
         ...
 
 
+@runtime_checkable
+class Batched(Protocol):
+    """An answerer that scores the options of many questions at once."""
+
+    def log_likelihoods_of(self, asked: Sequence[tuple[Sample, Sequence[str]]]) -> list[list[float]]:
+        """`Answerer.log_likelihoods` of each question."""
+        ...
+
+
+@runtime_checkable
+class TellsTimes(Protocol):
+    """An answerer that writes times in tokens of its own."""
+
+    def in_seconds(self, sample: Sample, answer: str) -> str:
+        """Its answer with each time as "12.3 s" or "00:00:12.3"."""
+        ...
+
+
 def ask_closed(
     bench: WorldBench, answerer: Answerer, file: ResultsFile, advance: Advance = lambda *_: None
 ) -> None:
@@ -53,20 +73,31 @@ def ask_closed(
         if isinstance(answerer, Chooser):
             file.add(_chosen(bench, answerer, batch))
         else:
-            file.add([closed(bench, answerer, item, condition) for item, condition in batch])
+            file.add(_scored(bench, answerer, batch))
         done += len(batch)
         advance(done, len(wanted))
 
 
-def closed(bench: WorldBench, answerer: Answerer, item: Item, condition: Condition) -> Result:
-    """The option that an answerer holds for likeliest. Raises ValueError where it scores too few of them."""
-    scores: list[float] = []
-    for choice in bench.choices(item, condition):
-        found = answerer.log_likelihoods(choice.sample, choice.options)
-        if len(found) != len(choice.options):
-            raise ValueError(f"{item.item_id}: {len(found)} scores for {len(choice.options)} options")
-        scores += found
-    return _marked(_result(item, condition), item, scores)
+def _scored(bench: WorldBench, answerer: Answerer, batch: Sequence[tuple[Item, Condition]]) -> list[Result]:
+    """The options that an answerer holds for likeliest. Raises ValueError where it scores too few of them."""
+    choices = [bench.choices(item, condition) for item, condition in batch]
+    asked = [(one.sample, one.options) for own in choices for one in own]
+    found = iter(_likelihoods(answerer, asked))
+    results = []
+    for (item, condition), own in zip(batch, choices, strict=True):
+        scores = [score for _ in own for score in next(found)]
+        if len(scores) != len(item.options):
+            raise ValueError(f"{item.item_id}: {len(scores)} scores for {len(item.options)} options")
+        results.append(_marked(_result(item, condition), item, scores))
+    return results
+
+
+def _likelihoods(
+    answerer: Answerer, asked: Sequence[tuple[Sample, Sequence[str]]]
+) -> Sequence[Sequence[float]]:
+    if isinstance(answerer, Batched):
+        return answerer.log_likelihoods_of(asked)
+    return [answerer.log_likelihoods(sample, options) for sample, options in asked]
 
 
 def _chosen(bench: WorldBench, chooser: Chooser, batch: Sequence[tuple[Item, Condition]]) -> list[Result]:
@@ -138,6 +169,9 @@ def ask_free(
         for batch in _batches(new):
             samples = [bench.sample(item) for item in batch]
             answers = answerer.answer(samples, max_new_tokens=max_new_tokens)
+            if isinstance(answerer, TellsTimes):
+                told = zip(samples, answers, strict=True)
+                answers = [answerer.in_seconds(sample, answer) for sample, answer in told]
             assert judge is not None  # of a video with something to ask
             file.add([free(judge, item, text) for item, text in zip(batch, answers, strict=True)])
         done += len(own)
@@ -162,10 +196,16 @@ def free(judge: VideoJudge, item: Item, answer: str) -> Result:
 
 
 def _pair(item: Item, answer: str) -> dm.Instruction:
-    """The item with another answer; times that it says in figures become the pair's placeholders."""
-    text, interval = answer.strip(), item.interval_s
-    if "<start_time>" not in item.question:
-        text, interval = _with_placeholders(text)
+    """The item with another answer; times that it says in figures become the pair's placeholders.
+
+    Where the question has times, only those may be said again.
+    """
+    text, interval = _with_placeholders(answer.strip())
+    if "<start_time>" in item.question and interval is not None and item.interval_s is not None:
+        off_s = max(abs(a - b) for a, b in zip(interval, item.interval_s, strict=True))
+        text = text if off_s <= _REPEATED_S else answer.strip()
+    if "<start_time>" in item.question:
+        interval = item.interval_s
     return dm.Instruction(
         instruction_id=item.item_id,
         video_id="",

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.evaluation.figures import by_video, resampled
-from strefer_core.evaluation.results import Result
+from strefer_core.evaluation.items import RIGHT
+from strefer_core.evaluation.results import ANSWER, RESULTS_FILE, Result, read_results
 from strefer_core.probe.figures import RESAMPLES
 
 Decision = Literal["promote", "keep"]
+
+COMPARED = frozenset((RIGHT.name, ANSWER))
+"""Conditions in which an answer is to be right: with other masks and other times it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,7 @@ def compare(
     challenger: Sequence[Result],
     rule: Rule | None = None,
     *,
-    wanted: Callable[[Result], bool] = lambda _: True,
+    wanted: Callable[[Result], bool] = lambda one: one.condition in COMPARED,
     seed: int = 0,
 ) -> Comparison:
     """Compare two models on what both were asked.
@@ -67,7 +72,7 @@ def compare(
         champion: its results.
         challenger: its results; of the same items and conditions, in any order.
         rule: when to promote.
-        wanted: which of the results count, for example those of one condition.
+        wanted: which of the results count, by default those with the right masks and times.
         seed: of the bootstrap.
 
     Raises:
@@ -100,6 +105,22 @@ def compare(
         margin=rule.margin,
         confidence=rule.confidence,
     )
+
+
+def compare_runs(champion: Path, challenger: Path, rule: Rule | None = None, *, seed: int = 0) -> Comparison:
+    """`compare` two folders of runs on one bench.
+
+    Raises:
+        InputError: likewise, or a folder holds no results.
+    """
+    return compare(_kept(champion), _kept(challenger), rule, seed=seed)
+
+
+def _kept(folder: Path) -> list[Result]:
+    found = list(read_results(folder / RESULTS_FILE))
+    if not found:
+        raise InputError(f"{folder} holds no results; `strefer eval` writes them")
+    return found
 
 
 def _share(result: Result) -> float:

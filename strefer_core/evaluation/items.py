@@ -17,7 +17,7 @@ from strefer_core.video_llm.samples import Choice, Region, Sample
 
 Interval = tuple[float, float]  # (start_s, end_s), half-open
 Form = Literal[
-    "yes_no",
+    "yes_no",  # options are the first words of answers, not whole ones
     "choice",  # lettered options in the question
     "open",  # the right answer among wrong ones of other questions
     "premise",  # whether the answer goes along with the question or denies what it takes for granted
@@ -43,7 +43,6 @@ RIGHT = Condition()
 SHUFFLED = Condition(regions="shuffled")
 NONE = Condition(regions="none")
 SHIFTED = Condition(times="shifted")
-CONDITIONS = (RIGHT, SHUFFLED, NONE, SHIFTED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 | mode | regions | times |
 |---|---|---|
 | `som` | a numbered mark on the frames, "the thing marked 1" in the text | |
-| `numberit` | | the frame's number on each frame, "frame 7" in the text |
+| `number` | | the frame's number on each frame, "frame 7" in the text |
 | `text` | | seconds in the text |
 
 What draws is `strefer_core.visual_prompts`; whoever builds an answerer calls these functions before its
@@ -27,7 +27,7 @@ from strefer_core.video_llm.samples import Region, Sample
 from strefer_core.visual_prompts import mark_regions, number_frames
 
 RegionMode = Literal["connector", "som", "none"]
-TimeMode = Literal["tokens", "numberit", "text"]
+TimeMode = Literal["31", "ours", "number", "text"]  # the first two are tokens
 
 _REGION = re.compile(r"(?:\b(the|The) )?\[?<region>\]?")
 
@@ -71,7 +71,7 @@ def prompted(
         sample: with placeholders.
         frames_pts_s: presentation time of each frame that is shown.
         region_mode: "som": regions by their marks; "none": no region at all, "the thing" in the text.
-        time_mode: "numberit": times by the numbers on the frames; "text": in seconds.
+        time_mode: "number": times (NumberIt) by the numbers on the frames; "text": in seconds.
         numbers: what is drawn on the frames; 0, 1, 2, ... by default.
 
     Raises:
@@ -86,11 +86,11 @@ def prompted(
         turns = with_regions(turns, [f"the thing marked {labels[place]}" for place in places])
     elif region_mode == "none":
         turns = with_regions(turns, ["the thing"] * len(sample.regions))
-    if time_mode in ("numberit", "text") and any("_time>" in text for turn in turns for text in turn):
+    if time_mode in ("number", "text") and any("_time>" in text for turn in turns for text in turn):
         if sample.start_s is None or sample.end_s is None:
             raise ValueError(f"{sample.sample_id} speaks of times and has none")
         told = [
-            frame_name(t, frames_pts_s, numbers) if time_mode == "numberit" else seconds_name(t)
+            frame_name(t, frames_pts_s, numbers) if time_mode == "number" else seconds_name(t)
             for t in (sample.start_s, sample.end_s)
         ]
         turns = tuple(tuple(with_times(text, *told) for text in turn) for turn in turns)  # type: ignore[misc]

@@ -12,6 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from strefer_core.errors import ConfigError, InputError
 
+ANSWER = "answer"
+"""The condition of answers to published benches; those of their judges have names of their own."""
+
 RESULTS_FILE, RUN_FILE = "results.jsonl", "run.json"
 
 

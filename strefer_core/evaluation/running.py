@@ -41,7 +41,7 @@ class EvalOptions:
     bench: BenchName
     data: Path | None  # of the bench; of the world's: its file, or a folder of rendered videos
     out_dir: Path
-    videos_dir: Path | None = None  # of published benches; None: `videos` beside the data
+    videos_dir: Path | None = None  # None: beside the world's bench file, or `videos` beside other data
     modes: EvaluationModes = field(default_factory=EvaluationModes)
     world: world_bench.WorldBenchOptions = field(default_factory=world_bench.WorldBenchOptions)
     free: bool = False  # of the world's: also answers in the model's own words
@@ -83,7 +83,7 @@ def load_model(options: EvalOptions) -> Answerer:
             endpoint=ServedEndpoint(base_url=options.model.removeprefix(_URL)),
             model=ServedModel(model=options.served_model, frames=options.frames),
             region_mode=options.modes.region_mode or "som",
-            time_mode=options.modes.time_mode or "numberit",
+            time_mode=options.modes.time_mode or "number",
         )
     path = Path(options.model)
     if not path.is_dir():
@@ -128,10 +128,19 @@ def evaluate(
 
 
 def world(options: EvalOptions) -> WorldBench:
-    """The bench in the options' file, or made from its videos and kept in the folder of the run."""
+    """The bench in the options' file, or made from its videos and kept in the folder of the run.
+
+    Raises InputError where a video is missing or another one than the items were made from.
+    """
+    bench = _world_bench(options)
+    world_bench.check_videos(bench)
+    return bench
+
+
+def _world_bench(options: EvalOptions) -> WorldBench:
     data = options.data
     if data is not None and data.is_file():
-        return world_bench.load(data)
+        return world_bench.load(data, options.videos_dir)
     folder = data or options.out_dir / "videos"
     kept = options.out_dir / world_bench.BENCH_FILE
     if kept.exists():

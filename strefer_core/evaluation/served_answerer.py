@@ -50,14 +50,14 @@ class ServedAnswerer:
     endpoint: ServedEndpoint
     model: ServedModel
     region_mode: RegionMode = "som"
-    time_mode: TimeMode = "numberit"
+    time_mode: TimeMode = "number"
     _endpoints: dict[str, ServedEndpoint] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.region_mode == "connector" or self.time_mode == "tokens":
+        if self.region_mode == "connector" or self.time_mode in ("31", "ours"):
             raise ConfigError(
                 "a served model has no region connector and no time tokens: choose --region som or none, and "
-                "--time-tokens numberit or text"
+                "--time-tokens number or text"
             )
         object.__setattr__(self, "_endpoints", {"vlm": self.endpoint})
 
@@ -106,7 +106,7 @@ class ServedAnswerer:
             numbers=frames,
         )
         images = decode_frames(sample.video, positions[frames], index)
-        pictures = drawn(images, asked, frames, numbers=frames if self.time_mode == "numberit" else None)
+        pictures = drawn(images, asked, frames, numbers=frames if self.time_mode == "number" else None)
         question, *told = (text for text, _ in asked.turns)
         fields: dict[str, JsonValue] = {"question": question, "frame_times_s": _rounded(frames, times_s)}
         if options:

@@ -7,10 +7,11 @@ Made once and kept as a file; the same options give the same items, whatever the
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -132,6 +133,26 @@ def load(path: Path, folder: Path | None = None) -> WorldBench:
     if stored.format != _FORMAT:
         raise InputError(f"{path} has format {stored.format}, this version reads {_FORMAT}; make it again")
     return _bench(stored.options, folder or path.parent, stored.videos, stored.failures)
+
+
+def trained_on(bench: WorldBench, video_ids: Collection[str]) -> list[str]:
+    """Names of the bench's videos that are among these: a model that saw them is not tested by them.
+
+    Args:
+        bench: to be held out.
+        video_ids: of a training set, the first 16 hex digits of the SHA-256 of each file.
+    """
+    return [video.name for video in bench.videos.values() if video.sha256[:16] in video_ids]
+
+
+def check_videos(bench: WorldBench) -> None:
+    """Raises InputError naming the first video that is missing, or is not the one the items are about."""
+    for video in bench.videos.values():
+        path = bench.folder / video.name
+        if not path.exists():
+            raise InputError(f"{path} is missing; render it again, or say where the bench's videos lie")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != video.sha256:
+            raise InputError(f"{path} is another video than the bench was made from; make the bench again")
 
 
 @cache

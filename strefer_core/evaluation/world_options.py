@@ -55,7 +55,6 @@ class Options:
     said: tuple[Said | None, ...]  # each as an answer to the question; None: nobody can judge it
     intervals_s: tuple[Interval, ...] = ()
     interval_s: Interval | None = None  # of times that an option speaks of
-    is_denial: bool = False  # of form "premise": the right one is
 
 
 def form_of(pair: dm.Instruction) -> Form:
@@ -157,7 +156,6 @@ class OptionWriter:
             first_clause(right) if is_denial else right,
             self._wrong(pair, fitting, 1),
             rng,
-            is_denial,
         )
 
     def _with_times(self, pair: dm.Instruction, rng: random.Random) -> dm.Instruction:
@@ -174,7 +172,6 @@ class OptionWriter:
         right: str,
         wrong: Sequence[Said],
         rng: random.Random,
-        is_denial: bool = False,
     ) -> Options | None:
         said = self._judge.said(pair, right)
         if said is None or self._judge.faults(said) or not wrong:
@@ -188,7 +185,6 @@ class OptionWriter:
             right=mixed.index(said),
             said=tuple(mixed),
             interval_s=interval_of(pair) if any("<start_time>" in text for text in texts) else None,
-            is_denial=is_denial,
         )
 
     def _candidates(self, verdict: Verdict, rng: random.Random) -> Iterator[str]:

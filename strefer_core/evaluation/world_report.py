@@ -41,6 +41,7 @@ class WorldReport:
     videos: int
     items: int
     answered: int  # of the items, with the right regions and times
+    yes_share: float | None  # of the answers to yes/no questions, half of which are to be yes
     overall: Row
     groups: dict[str, Row]
     tasks: dict[str, Row]  # "G4 verify"
@@ -77,6 +78,7 @@ def make_report(
         videos=len({item.video for item in bench.items}),
         items=len(bench.items),
         answered=sum((item.item_id, RIGHT.name) in maker.results for item in bench.items),
+        yes_share=maker.yes_share(),
         overall=maker.row(lambda _: True),
         groups={name: maker.row(lambda item, g=name: item.group == g) for name in groups},  # type: ignore[misc]
         tasks={name: maker.row(lambda item, t=name: _task(item) == t) for name in tasks},  # type: ignore[misc]
@@ -132,6 +134,12 @@ class _Maker:
             chance=float(np.mean([item.chance for item in own])) if own else None,
             text_only=Figure(items=0, value=None) if text is None else self._mean(own, text.tolist()),
         )
+
+    def yes_share(self) -> float | None:
+        asked = [item for item in self._items if item.form == "yes_no"]
+        found = [one for item in asked if (one := self.results.get((item.item_id, RIGHT.name))) is not None]
+        said = [one.chosen == 0 for one in found if one.chosen is not None]
+        return sum(said) / len(said) if said else None
 
     def effects(self, group: str) -> dict[str, Figure]:
         named = {"mask": SHUFFLED, "no_mask": NONE, "time": SHIFTED}

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from strefer_core.errors import ConfigError, InputError
-from strefer_core.evaluation.comparing import Rule, compare
+from strefer_core.evaluation.comparing import Rule, compare, compare_runs
 from strefer_core.evaluation.figures import mean
-from strefer_core.evaluation.results import Result
+from strefer_core.evaluation.results import Result, ResultsFile
 
 
-def results(flags: list[bool | None], per_video: int = 1) -> list[Result]:
+def results(
+    flags: list[bool | None], per_video: int = 1, condition: str = "regions=right,times=right"
+) -> list[Result]:
     return [
         Result(
             item_id=f"i{place}",
             video=f"v{place // per_video:04d}",
             group="G1",
-            condition="c",
+            condition=condition,
             answer="",
             right=flag,
         )
@@ -139,6 +143,21 @@ def test_what_was_not_asked_alike_is_not_compared() -> None:
         compare(results([True, False]), results([True, False], 2))
     with pytest.raises(ConfigError):
         Rule(confidence=1.0)
+
+
+def test_answers_with_other_masks_do_not_count() -> None:
+    old, new = results([True, False]), results([True, True])
+    misled = results([True, True], condition="regions=shuffled,times=right")
+    assert compare([*old, *misled], new) == compare(old, new)
+
+
+def test_runs_are_compared_by_their_folders(tmp_path: Path) -> None:
+    old, new = results(list(drawn(0.5, 80, 1))), results(list(drawn(0.8, 80, 2)))
+    for name, found in (("old", old), ("new", new)):
+        ResultsFile(tmp_path / name, {"model": name}).add(found)
+    assert compare_runs(tmp_path / "old", tmp_path / "new") == compare(old, new)
+    with pytest.raises(InputError, match="holds no results"):
+        compare_runs(tmp_path / "old", tmp_path / "nowhere")
 
 
 def test_only_what_is_wanted_counts() -> None:

@@ -101,7 +101,7 @@ def test_a_served_model_knows_no_tokens_of_ours() -> None:
     with pytest.raises(ConfigError, match="no region connector"):
         served("http://localhost/v1", region_mode="connector")
     with pytest.raises(ConfigError, match="no time tokens"):
-        served("http://localhost/v1", time_mode="tokens")
+        served("http://localhost/v1", time_mode="31")
 
 
 def test_shown_frames_are_even_and_hold_every_region() -> None:

@@ -131,8 +131,8 @@ def test_without_regions_the_text_names_a_thing() -> None:
 
 def test_times_become_numbers_of_the_nearest_frames_or_seconds() -> None:
     one = sample("From <start_time> to <end_time>?", times=True)
-    assert prompted(one, PTS, time_mode="numberit").turns[0][0] == "From frame 1 to frame 3?"
-    shown = prompted(one, PTS[::2], time_mode="numberit", numbers=[0, 2, 4])
+    assert prompted(one, PTS, time_mode="number").turns[0][0] == "From frame 1 to frame 3?"
+    shown = prompted(one, PTS[::2], time_mode="number", numbers=[0, 2, 4])
     assert shown.turns[0][0] == "From frame 0 to frame 4?", "1.0 s lies as near to 0 s: the earlier one"
     assert prompted(one, PTS, time_mode="text").turns[0][0] == "From 1.0 seconds to 3.1 seconds?"
     assert prompted(one, PTS).turns == one.turns

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
 
+from strefer_core.cli import main
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.evaluation import world_bench
 from strefer_core.evaluation.answerers import SaysYes, WorldOracle
@@ -24,7 +30,7 @@ from strefer_core.evaluation.world_report import make_report
 from strefer_core.video_llm.samples import Sample
 from strefer_core.world.truth import TrueEntity, WorldTruth, load_truth, truth_path
 
-OPTIONS = WorldBenchOptions(seed=11, first_index=22, videos=2, per_task=4)
+OPTIONS = WorldBenchOptions(seed=11, first_index=22, videos=2, per_task=10)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -99,6 +105,7 @@ def test_a_shuffle_points_at_another_entity_and_changes_the_colour_that_is_right
 
 def test_who_is_seen_first_is_so_by_the_masks(bench: WorldBench) -> None:
     items = of_template(bench, "event_order.seen_first")
+    assert items
     for item in items:
         truth = truth_of(bench, item)
         first = {
@@ -107,6 +114,29 @@ def test_who_is_seen_first_is_so_by_the_masks(bench: WorldBench) -> None:
             if any(one.masks) and one.expression.removeprefix("the ") in item.question
         }
         assert min(first, key=first.__getitem__) in item.options[item.right]
+
+
+def seen(bench: WorldBench, item: Item, interval_s: tuple[float, float]) -> NDArray[np.bool_]:
+    """Per frame of an interval, whether whom the question names is seen."""
+    truth = truth_of(bench, item)
+    (one,) = (one for one in truth.entities if one.expression.removeprefix("the ") in item.question)
+    times = np.asarray(truth.frames_pts_s)
+    inside = (times >= interval_s[0]) & (times < interval_s[1])
+    return np.array([mask is not None for mask in one.masks])[inside]
+
+
+def test_visibility_in_an_interval_is_so_by_the_masks_and_no_longer_in_a_moved_one(bench: WorldBench) -> None:
+    items = of_template(bench, "verify.visible_time")
+    assert {item.options[item.right] for item in items} == {"Yes", "No"}
+    for item in items:
+        assert item.interval_s is not None
+        is_yes = item.options[item.right] == "Yes"
+        share = seen(bench, item, item.interval_s).mean()
+        assert share > 0.7 if is_yes else share < 0.3
+        if item.shift_changes:
+            assert item.shifted_s is not None
+            moved = seen(bench, item, item.shifted_s)
+            assert not moved.all() if is_yes else moved.any()
 
 
 def test_a_moved_interval_lies_in_the_video_and_mostly_beside_the_right_one(bench: WorldBench) -> None:
@@ -184,6 +214,7 @@ def test_answers_in_own_words_are_read_and_judged(bench: WorldBench, oracle_resu
     report = make_report(bench, oracle_results)
     assert report.free is not None
     assert report.free.items >= 30
+    assert report.yes_share == 0.5
     assert report.free.right.value == 1.0
     assert report.free.unreadable == 0
 
@@ -219,7 +250,42 @@ def test_who_always_says_yes_is_right_where_it_is_and_no_mask_matters(
     assert report.overall.accuracy.value == pytest.approx(yes / len(bench.items))
     assert report.mask_effect_points.value == 0
     assert report.time_effect_points.value == 0
+    assert report.yes_share == 1.0
     assert report.groups["G5"].accuracy.value == 0, "equally likely options are no answer"
+
+
+class Batched(WorldOracle):
+    """Scores many questions at once, and writes times in tokens of its own."""
+
+    def log_likelihoods_of(self, asked: Sequence[tuple[Sample, Sequence[str]]]) -> list[list[float]]:
+        assert len(asked) > 1
+        return [self.log_likelihoods(sample, options) for sample, options in asked]
+
+    def answer(self, samples: Sequence[Sample], *, max_new_tokens: int = 64) -> list[str]:
+        return [one.replace(":", "!") for one in super().answer(samples)]
+
+    def in_seconds(self, sample: Sample, answer: str) -> str:
+        return answer.replace("!", ":")
+
+
+def test_batches_and_times_in_tokens_come_to_the_same(
+    bench: WorldBench, oracle_results: list[Result], tmp_path: Path
+) -> None:
+    file = ResultsFile(tmp_path, {})
+    ask_closed(bench, Batched(bench), file)
+    ask_free(bench, Batched(bench), file)
+    assert file.results == oracle_results
+
+
+def test_times_of_the_question_may_be_said_again(bench: WorldBench) -> None:
+    item = next(iter(of_template(bench, "event_at_time.doing")))
+    judge = VideoJudge.of(bench.folder / item.video)
+    assert item.interval_s is not None
+    start_s, end_s = item.interval_s
+    text = item.options[item.right].rstrip(".") + " from <start_time> to <end_time>."
+    again = text.replace("<start_time>", f"{start_s + 0.05:.1f} s").replace("<end_time>", f"{end_s:.1f} s")
+    assert free(judge, item, again).right is True
+    assert free(judge, item, again.replace(f"{end_s:.1f}", f"{end_s + 9:.1f}")).right is None
 
 
 class Letters(SaysYes):
@@ -256,6 +322,32 @@ def test_an_evaluation_writes_its_results_and_its_report(bench: WorldBench, tmp_
     assert evaluate(options, load=lambda _: Dies(after=0)) == found, "nothing is asked again"
 
 
+def test_the_command_evaluates_a_model_s_folder(
+    bench: WorldBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[tuple[Path, str | None, str | None]] = []
+
+    def load_answerer(path: Path, *, region_mode: str | None, time_mode: str | None) -> WorldOracle:
+        loaded.append((path, region_mode, time_mode))
+        return WorldOracle(bench)
+
+    answering = SimpleNamespace(load_answerer=load_answerer)
+    monkeypatch.setitem(sys.modules, "strefer_core.video_llm.answering", answering)  # type: ignore[arg-type]
+    world_bench.save(bench, tmp_path / "bench.json")
+    paths = {"--data": tmp_path / "bench.json", "--videos-dir": bench.folder, "--out": tmp_path / "out"}
+    modes = ["--region", "som", "--time-tokens", "number", "--free"]
+    given = [str(part) for pair in paths.items() for part in pair]
+    arguments = ["eval", str(tmp_path), "--bench", "world", *given, *modes]
+    told = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert told.exit_code == 0
+    assert loaded == [(tmp_path, "som", "number")]
+    assert "right masks over other ones" in told.stdout
+    assert "100.0" in told.stdout
+    found = json.loads(CliRunner().invoke(main, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert found["mask_effect_points"]["value"] == found["time_effect_points"]["value"] == 100.0
+    assert found["free"]["right"]["value"] == 1.0
+
+
 # --- kept and gone on with ----------------------------------------------------------------------------------
 
 
@@ -266,6 +358,24 @@ def test_the_same_options_give_the_same_bytes_in_any_number_of_processes(
     world_bench.save(world_bench.build(OPTIONS, folder, jobs=2), tmp_path / "two.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     assert world_bench.load(tmp_path / "one.json", folder) == bench
+
+
+def test_videos_that_a_model_was_trained_on_are_named(bench: WorldBench) -> None:
+    first, second = (bench.folder / name for name in bench.videos)
+    ids = {hashlib.sha256(first.read_bytes()).hexdigest()[:16], "0" * 16}
+    assert world_bench.trained_on(bench, ids) == [first.name]
+    assert world_bench.trained_on(bench, ()) == []
+    assert second.name not in world_bench.trained_on(bench, ids)
+
+
+def test_other_videos_than_the_items_are_about_are_refused(bench: WorldBench, tmp_path: Path) -> None:
+    world_bench.check_videos(bench)
+    with pytest.raises(InputError, match="is missing"):
+        world_bench.check_videos(replace(bench, folder=tmp_path))
+    for name in bench.videos:
+        (tmp_path / name).write_bytes(b"another")
+    with pytest.raises(InputError, match="is another video"):
+        world_bench.check_videos(replace(bench, folder=tmp_path))
 
 
 def test_a_file_that_is_no_bench_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from strefer_core.config import ServedModel
 from strefer_core.evaluation.figures import Figure, mean
-from strefer_core.evaluation.published.questions import ANSWER, Bench, Question, result_of
-from strefer_core.evaluation.results import Result, ResultsFile
+from strefer_core.evaluation.published.questions import Bench, Question, result_of
+from strefer_core.evaluation.results import ANSWER, Result, ResultsFile
 from strefer_core.served.ask import Ask, accept
 from strefer_core.served.client import ask_all
 

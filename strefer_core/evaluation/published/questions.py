@@ -13,11 +13,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from strefer_core.errors import InputError
 from strefer_core.evaluation.figures import Figure, mean
-from strefer_core.evaluation.results import Result, ResultsFile
+from strefer_core.evaluation.results import ANSWER, Result, ResultsFile
 from strefer_core.video_llm.samples import Answerer, Sample
-
-ANSWER = "answer"
-"""The condition of answers; those of judges have names of their own."""
 
 BATCH = 8
 Advance = Callable[[int, int], None]

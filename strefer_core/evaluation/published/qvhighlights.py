@@ -20,7 +20,6 @@ from pydantic import BaseModel, Field
 from strefer_core.errors import InputError
 from strefer_core.evaluation.published import matching
 from strefer_core.evaluation.published.questions import (
-    ANSWER,
     Bench,
     Mark,
     Question,
@@ -29,7 +28,7 @@ from strefer_core.evaluation.published.questions import (
     read_json,
     rows,
 )
-from strefer_core.evaluation.results import Result
+from strefer_core.evaluation.results import ANSWER, Result
 from strefer_core.video_llm.samples import Sample
 
 NOT_COMPARABLE = (

@@ -16,8 +16,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from strefer_core.errors import InputError
 from strefer_core.evaluation.published import matching
-from strefer_core.evaluation.published.questions import ANSWER, Bench, Mark, Question, present, read_json
-from strefer_core.evaluation.results import Result
+from strefer_core.evaluation.published.questions import Bench, Mark, Question, present, read_json
+from strefer_core.evaluation.results import ANSWER, Result
 from strefer_core.video_llm.samples import Sample
 
 KINDS = ("multi-choice", "yes_no", "caption_matching", "captioning")
