@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from strefer_core import __version__
 from strefer_core.config import settings
+from strefer_core.errors import InputError
 from strefer_core.evaluation import world_bench
 from strefer_core.evaluation.results import RESULTS_FILE
 from strefer_core.evaluation.running import EvalOptions, evaluate
@@ -51,11 +53,12 @@ def run_evaluation(running: Running) -> dict[str, Any]:
 
 def _evaluate(running: Running, version: str, asked: Mapping[str, Any], name: str) -> Evaluation:
     model = fetch_model(running.objects, version, running.folder / "model")
-    out = running.folder / "out"
+    out, path = running.folder / "out", _bench(asked, name)
+    _check_held_out(running, version, path)
     options = EvalOptions(
         model=str(model),
         bench="world",
-        data=_bench(asked, name),
+        data=path,
         out_dir=out,
         world=world_bench.WorldBenchOptions(**asked),
         jobs=1,
@@ -66,7 +69,20 @@ def _evaluate(running: Running, version: str, asked: Mapping[str, Any], name: st
     return Evaluation(model_version=version, bench_id=name, figures=report, items_key=key)
 
 
-def _bench(asked: Mapping[str, Any], name: str) -> Any:
+def _check_held_out(running: Running, version: str, path: Path) -> None:
+    """A model that learned from the bench's own videos is not tested by them."""
+    model = running.catalog.find_model(version)
+    if model is None:
+        raise InputError(f"model {version} is not in the catalog")
+    lineage = running.catalog.dataset_lineage(model.dataset_version)
+    if seen := world_bench.trained_on(world_bench.load(path), lineage):
+        raise InputError(
+            f"model {version} learned from {len(seen)} videos of the bench, {seen[0]} among them: choose "
+            "another world for it, STREFER_LEARNING__BENCH__SEED"
+        )
+
+
+def _bench(asked: Mapping[str, Any], name: str) -> Path:
     """The bench's file on this machine, made where it is not there yet."""
     folder = settings().job_folder / "benches" / name
     path = folder / world_bench.BENCH_FILE
