@@ -313,14 +313,22 @@ def evaluate(model: str, as_json: bool, **given: Any) -> None:
 
 @main.command()
 @click.option("--preset", default="tiny", show_default=True, type=click.Choice(["tiny", "phi3", "qwen3"]))
-@click.option("--dataset", required=True, help="A version, an exported folder, or a file in the released format.")
-@click.option("--out", required=True, type=FOLDER, help="For the model; a training that was cut off goes on there.")
+@click.option(
+    "--dataset", required=True, help="A version, an exported folder, or a file in the released format."
+)
+@click.option(
+    "--out", required=True, type=FOLDER, help="For the model; a training that was cut off goes on there."
+)
 @click.option("--videos", type=FOLDER, help="Where the records' videos lie; default: beside the dataset.")
 @click.option("--cache", type=FOLDER, help="For decoded frames, shared by trainings; default: OUT/cache.")
 @click.option("--base", type=FOLDER, help="A trained model to start from.")
 @click.option("--vision", type=FOLDER, help="A pre-trained vision tower to start from.")
-@click.option("--language", type=FOLDER, help="A pre-trained language model to start from, with its tokenizer.")
-@click.option("--add", "others", multiple=True, metavar="NAME=FILE", help="Another set, in the released format.")
+@click.option(
+    "--language", type=FOLDER, help="A pre-trained language model to start from, with its tokenizer."
+)
+@click.option(
+    "--add", "others", multiple=True, metavar="NAME=FILE", help="Another set, in the released format."
+)
 @click.option("--weight", "weights", multiple=True, metavar="NAME=NUMBER", help="Of a group or added set.")
 @click.option("--steps", type=click.IntRange(1), help="Default: one epoch.")
 @click.option("--epochs", default=1.0, show_default=True, type=float)

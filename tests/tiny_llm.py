@@ -15,7 +15,12 @@ from strefer_core.video_llm.processing import VideoLlmProcessor
 from strefer_core.video_llm.samples import Region, Sample
 from strefer_core.video_llm.times import Clock
 
-WORDS = ["What colour is the <region>?", "It is red.", "Where is it from <start_time> to <end_time>?", "On the left."]
+WORDS = [
+    "What colour is the <region>?",
+    "It is red.",
+    "Where is it from <start_time> to <end_time>?",
+    "On the left.",
+]
 HEIGHT, WIDTH = 36, 64
 
 

@@ -66,7 +66,9 @@ def _exported(version: str, folder: Path) -> Path:
 
 def _named(given: Sequence[str], option: str) -> Mapping[str, str]:
     pairs = [one.partition("=") for one in given]
-    if bad := [one for one, (name, sign, text) in zip(given, pairs, strict=True) if not (name and sign and text)]:
+    if bad := [
+        one for one, (name, sign, text) in zip(given, pairs, strict=True) if not (name and sign and text)
+    ]:
         raise ConfigError(f"{option} takes NAME=VALUE, not {bad[0]!r}")
     return {name: text for name, _, text in pairs}
 

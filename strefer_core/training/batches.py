@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -22,6 +24,30 @@ MaskFrames = Literal["one", "all"]
 MASK_FRAMES: tuple[MaskFrames, ...] = get_args(MaskFrames)
 
 Batch = dict[str, Tensor]
+
+
+@dataclass
+class Features:
+    """Patch features of the videos that were shown last, in half precision: a frozen tower sees each once."""
+
+    encode: Callable[[Tensor], Tensor]  # (1, F, 3, S, S) uint8 to (1, F, P, d)
+    most_bytes: int = 2 * 2**30
+
+    def __post_init__(self) -> None:
+        self._held: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._bytes = 0
+
+    @torch.no_grad()
+    def of(self, one: Encoded) -> Tensor:
+        """(F, P, d) of the sample's pictures."""
+        if one.key not in self._held:
+            found = self.encode(torch.from_numpy(one.pictures)[None])[0].half().cpu()
+            self._held[one.key] = found
+            self._bytes += found.nbytes
+            while self._bytes > self.most_bytes and len(self._held) > 1:
+                self._bytes -= self._held.popitem(last=False)[1].nbytes
+        self._held.move_to_end(one.key)
+        return self._held[one.key]
 
 
 @dataclass
@@ -43,6 +69,7 @@ class Batches(IterableDataset[Batch]):
     first: int = 0  # number of the batch to begin with
     share: int = 0
     shares: int = 1
+    features: Features | None = None  # of a frozen vision tower: computed once per video
     _starts: np.ndarray = field(init=False)  # type: ignore[type-arg]
 
     def __post_init__(self) -> None:
@@ -69,7 +96,15 @@ class Batches(IterableDataset[Batch]):
     def batch(self, number: int, records: Sequence[int]) -> Batch | None:
         """The tensors of some records; None where none of them can be used."""
         encoded = [one for record in records if (one := self._encoded(number, record))]
-        return self.processor.pack(encoded, most_tokens=self.most_tokens) if encoded else None
+        if not encoded:
+            return None
+        rows = self.processor.rows(encoded, self.most_tokens)
+        batch = self.processor.tensors(rows)
+        if self.features is not None:
+            pieces = [piece[0] for row in rows for piece in row]
+            batch["patch_features"] = torch.stack([self.features.of(one) for one in pieces])
+            del batch["pixel_values"]
+        return batch
 
     def _encoded(self, number: int, record: int) -> Encoded | None:
         source = int(np.searchsorted(self._starts, record, side="right")) - 1

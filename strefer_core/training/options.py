@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-MaskFrames = Literal["one", "all"]
-Preset = Literal["tiny", "phi3", "qwen3"]
-PRESETS = ("tiny", "phi3", "qwen3")
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +32,7 @@ class TrainingOptions:
     questions_per_video: int | None = None
     most_tokens: int = 0  # rows are filled up to so many tokens; 0: one video, one row
     learning_rate: float | None = None
+    align_steps: int | None = None  # of the first part of a training from scratch
     save_steps: int | None = None  # None: ten times in all
     tolerance: float = 0.01  # share of records that may be unusable
     tensorboard: bool = False

@@ -130,7 +130,8 @@ def prepare(source: Path, folder: Path, part: str = "") -> Lines:
     path = folder / f"{sha256_of(released)[:16]}-{part or 'own'}.jsonl"
     if not path.exists():
         rich = released.parent / RICH
-        records = _own(released, rich) if rich.is_file() else _foreign(released, part or released.stem)
+        is_own = released.name == RELEASED and rich.is_file()
+        records = _own(released, rich) if is_own else _foreign(released, part or released.stem)
         with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             for line in records:
                 file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -18,12 +18,14 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
+from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from strefer_core.errors import ConfigError
-from strefer_core.training.batches import MASK_FRAMES, Batches, MaskFrames
+from strefer_core.training.aligning import align, things_in
+from strefer_core.training.batches import MASK_FRAMES, Batches, Features, MaskFrames
 from strefer_core.training.mixing import Mixture
 from strefer_core.training.options import Trained, TrainingOptions
 from strefer_core.training.reading import Lines, Skipped, Videos, prepare, texts
@@ -73,6 +75,13 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
         share=int(os.environ.get("RANK", "0")),
         shares=_world(),
     )
+    align_steps = preset.align_steps if options.align_steps is None else options.align_steps
+    things = things_in(sources, videos, processor) if align_steps and not options.base else []
+    if things and resumed is None:
+        align(model, processor, things, batches.store, steps=align_steps, seed=options.seed)
+    if things or options.base or not (preset.trains_vision or preset.align_steps):
+        model.vision_tower.requires_grad_(False)
+        batches.features = Features(_encoder(model)) if preset.caches_features else None
     arguments = _arguments(options, preset, steps)
     batches.first = (_step_of(resumed) * arguments.gradient_accumulation_steps) * _world()
     curve = _Curve(options.out / CURVE, advance, _step_of(resumed))
@@ -179,10 +188,12 @@ def _model(options: TrainingOptions, sources: Sequence[Lines]) -> tuple[VideoLlm
     return model, processor
 
 
+def _encoder(model: VideoLlm) -> Callable[[Tensor], Tensor]:
+    return lambda pixel_values: model.encode_frames(pixel_values.to(model.device))
+
+
 def _adapted(model: VideoLlm, preset: Preset, options: TrainingOptions) -> VideoLlm:
-    """Freeze what does not learn, and put LoRA and the new tokens' rows where the preset has them."""
-    if not preset.trains_vision:
-        model.vision_tower.requires_grad_(False)
+    """Put LoRA and the new tokens' rows where the preset has them."""
     if preset.lora_targets:
         model.language_model = get_peft_model(model.language_model, lora_config(model, preset))
     return model

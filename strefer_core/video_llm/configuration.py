@@ -21,7 +21,6 @@ class VideoLlmConfig(PreTrainedConfig):
         cells_per_side: each group's picture is pooled to so many cells a side.
         region_tokens: at most so many tokens stand for a region.
         image_token_id, region_token_id: placeholders in `input_ids`.
-        alignment_weight: of `VideoLlm.alignment_loss` in training; ours, for models that start from scratch.
         time_token_ids: the clock: ids of `<0>`..`<M>` in order. Their embeddings also tell the frames' times.
     """
 
@@ -40,7 +39,6 @@ class VideoLlmConfig(PreTrainedConfig):
         image_token_id: int = 0,
         region_token_id: int = 1,
         time_token_ids: list[int] | None = None,
-        alignment_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.vision_config = _sub_config(vision_config, "siglip_vision_model")
@@ -52,7 +50,6 @@ class VideoLlmConfig(PreTrainedConfig):
         self.image_token_id = image_token_id
         self.region_token_id = region_token_id
         self.time_token_ids = time_token_ids or [2, 3]
-        self.alignment_weight = alignment_weight
         super().__init__(**kwargs)
         self.tie_word_embeddings = False  # the language model ties its own
 

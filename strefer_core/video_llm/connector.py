@@ -51,7 +51,9 @@ def merge_adjacent(tokens: Tensor, valid: Tensor, most: int) -> tuple[Tensor, Te
     alike = alike.masked_fill(~inside, torch.inf)
     ranks = torch.argsort(torch.argsort(alike, dim=1, stable=True), dim=1)
     is_boundary = (ranks < most - 1) & inside
-    stretch = nn.functional.pad(is_boundary.long().cumsum(1), (1, 0))  # (N, F) which token each packed frame goes to
+    stretch = nn.functional.pad(
+        is_boundary.long().cumsum(1), (1, 0)
+    )  # (N, F) which token each packed frame goes to
     shares = nn.functional.one_hot(stretch, most).to(tokens.dtype).transpose(1, 2)  # (N, most, F)
     kept = torch.arange(frames, device=tokens.device)[None] < number[:, None]
     shares = shares * kept[:, None]
@@ -102,7 +104,9 @@ class GroupedPooling(nn.Module):
         grid = features.reshape(videos, frames, side, side, width)
         cells = self.cells_per_side
         if spare := -side % cells:  # 27 patches to 4 cells: the last row and column are repeated
-            grid = nn.functional.pad(grid.permute(0, 1, 4, 2, 3).flatten(0, 1), (0, spare, 0, spare), mode="replicate")
+            grid = nn.functional.pad(
+                grid.permute(0, 1, 4, 2, 3).flatten(0, 1), (0, spare, 0, spare), mode="replicate"
+            )
             grid = grid.unflatten(0, (videos, frames)).permute(0, 1, 3, 4, 2)
             side += spare
         step = side // cells

@@ -77,6 +77,13 @@ class VideoLlm(PreTrainedModel):
         features = self.vision_tower(pixel_values=pictures).last_hidden_state
         return cast(Tensor, features.unflatten(0, pixel_values.shape[:2]))
 
+    def _features(self, pixel_values: Tensor | None, patch_features: Tensor | None) -> Tensor:
+        if patch_features is not None:
+            return patch_features
+        if pixel_values is None:
+            raise ValueError("either pixel_values or patch_features must be given")
+        return self.encode_frames(pixel_values)
+
     def _vision_dtype(self) -> torch.dtype:
         return cast(torch.dtype, next(self.vision_tower.parameters()).dtype)
 
@@ -119,6 +126,7 @@ class VideoLlm(PreTrainedModel):
         frame_fractions: Tensor | None = None,
         region_cells: Tensor | None = None,
         region_videos: Tensor | None = None,
+        patch_features: Tensor | None = None,
     ) -> Tensor:
         """Input embeddings (B, L, width) with what is seen in place of the placeholders.
 
@@ -129,14 +137,15 @@ class VideoLlm(PreTrainedModel):
             frame_fractions: (V, F) times of the frames as fractions of the video.
             region_cells: (N, F, P) bool, None where there are no regions.
             region_videos: (N,) which of the V videos each region is on.
+            patch_features: (V, F, P, d) what `encode_frames` gave before: in place of `pixel_values`.
 
         Raises:
             ValueError: placeholders and tokens differ in number.
         """
         embeds = cast(Tensor, self.get_input_embeddings()(input_ids))
-        if pixel_values is None or frame_fractions is None:
+        if frame_fractions is None:
             return embeds
-        features = self.encode_frames(pixel_values)
+        features = self._features(pixel_values, patch_features).to(embeds.dtype)
         seen = self.visual_embeddings(features, frame_fractions).flatten(0, 1)
         embeds = _placed(embeds, input_ids == self.config.image_token_id, seen, "<image>")
         if region_cells is None or region_videos is None or not len(region_cells):
@@ -175,28 +184,7 @@ class VideoLlm(PreTrainedModel):
             inputs_embeds=embeds, attention_mask=mask, position_ids=position_ids, use_cache=False
         ).logits
         loss = None if labels is None else next_token_loss(logits, labels, num_items_in_batch)
-        if loss is not None and self.training and self.config.alignment_weight and questions is not None:
-            assert labels is not None
-            told = self.alignment_loss(embeds, input_ids, labels, questions)
-            loss = loss + self.config.alignment_weight * told
         return VideoLlmOutput(loss=loss, logits=logits)
-
-    def alignment_loss(self, embeds: Tensor, input_ids: Tensor, labels: Tensor, questions: Tensor) -> Tensor:
-        """How badly the tokens of regions alone tell the words of the answers to their questions.
-
-        A bag of words, read by the language model's own output layer: the short way from masks to words. On
-        the long way through attention alone, a model from scratch learns for long to pass over the mask.
-        """
-        rows, columns = (input_ids == self.config.region_token_id).nonzero(as_tuple=True)
-        if not len(rows):
-            return embeds.sum() * 0
-        answer_rows, answer_columns = (labels != IGNORED).nonzero(as_tuple=True)
-        same = rows[:, None] == answer_rows[None]
-        same &= questions[rows, columns][:, None] == questions[answer_rows, answer_columns][None]
-        head = self.get_output_embeddings()
-        logs = head(nn.functional.rms_norm(embeds[rows, columns], embeds.shape[-1:])).float().log_softmax(-1)
-        told = logs[:, labels[answer_rows, answer_columns]]  # (region tokens, answer tokens)
-        return -(told * same).sum() / same.sum().clamp(min=1)
 
     @torch.no_grad()
     def generate(  # type: ignore[override]

@@ -2,7 +2,7 @@
 
 | preset | vision tower | language model | learns |
 |---|---|---|---|
-| `tiny` | SigLIP of one layer, 96 px | Qwen3 of three layers | everything, from scratch |
+| `tiny` | SigLIP of one layer, 96 px | Qwen3 of two layers | everything, from scratch: the tower first |
 | `phi3` | SigLIP-so400m-384 | Phi-3-mini-4k (3.8 billion) | connectors, LoRA on the language model, new tokens |
 | `qwen3` | SigLIP-so400m-384 | Qwen3-4B | likewise |
 
@@ -65,6 +65,8 @@ class Preset:
     learning_rate: float = 2e-5
     videos_per_batch: int = 8
     questions_per_video: int = 1
+    align_steps: int = 0  # of `training.aligning`, before the vision tower is frozen
+    caches_features: bool = False  # what a frozen tower sees is kept in memory
     vocabulary: int = 0  # of the tokenizer that is trained on the data; 0: a pre-trained one's
     arguments: dict[str, Any] = field(default_factory=dict)  # of transformers' TrainingArguments
 
@@ -73,30 +75,34 @@ PRESETS: dict[str, Preset] = {
     "tiny": Preset(
         vision={
             "model_type": "siglip_vision_model",
-            "hidden_size": 64,
-            "intermediate_size": 128,
+            "hidden_size": 48,
+            "intermediate_size": 96,
             "num_hidden_layers": 1,
             "num_attention_heads": 2,
             "image_size": 96,
-            "patch_size": 12,
+            "patch_size": 8,
             "vision_use_head": False,
         },
         language={
             "model_type": "qwen3",
             "hidden_size": 96,
             "intermediate_size": 192,
-            "num_hidden_layers": 3,
+            "num_hidden_layers": 2,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,
             "head_dim": 24,
             "tie_word_embeddings": True,
+            "initializer_range": 0.05,
             "max_position_embeddings": 2048,
         },
         chat=ChatFormat(answer_end="<|end|>"),
-        trains_vision=True,
+        cells_per_side=2,
+        align_steps=300,
+        caches_features=True,
         mask_frames="all",
         learning_rate=3e-3,
-        questions_per_video=8,
+        videos_per_batch=4,
+        questions_per_video=10,
         vocabulary=1024,
         arguments={"adam_beta2": 0.98, "weight_decay": 0.05, "warmup_steps": 0.05},
     ),

@@ -185,8 +185,7 @@ class VideoLlmProcessor:
             if not 0 <= frame < self.settings.frames:
                 raise InputError(f"{where}: a mask on frame {frame} of {self.settings.frames}")
             _check_aspect(rle["size"], footage.size_px, where)
-            height, width = rle["size"]
-            cells[frame] = _touched(rle["counts"], height, width, self.settings.patches_per_side)
+            cells[frame] = region_cells(rle, self.settings.patches_per_side)
         return cells
 
     def _pictures(self, sample: Sample, footage: Footage) -> tuple[NDArray[np.uint8], Hashable]:
@@ -214,13 +213,17 @@ class VideoLlmProcessor:
             (B, L); `pixel_values` (V, F, 3, S, S) uint8, `frame_fractions` (V, F), `region_cells` (N, F, P),
             `region_videos` (N,).
         """
+        return self.tensors(self.rows(samples, most_tokens))
+
+    def rows(self, samples: Sequence[Encoded], most_tokens: int = 0) -> list[list[list[Encoded]]]:
+        """Rows of pieces of samples on the same pictures; arguments as of `pack`."""
         pieces: dict[Hashable, list[Encoded]] = {}
         for one in samples:
             pieces.setdefault(one.key, []).append(one)
-        rows = _rows([*pieces.values()], most_tokens)
-        return self._tensors(rows)
+        return _rows([*pieces.values()], most_tokens)
 
-    def _tensors(self, rows: Sequence[Sequence[Sequence[Encoded]]]) -> dict[str, Tensor]:
+    def tensors(self, rows: Sequence[Sequence[Sequence[Encoded]]]) -> dict[str, Tensor]:
+        """What `pack` returns of rows that are laid out."""
         names = ("input_ids", "labels", "position_ids", "videos", "questions")
         fill = dict(zip(names, (self.tokenizer.pad_token_id, _IGNORED, 0, -1, 0), strict=True))
         columns: dict[str, list[list[int]]] = {name: [] for name in names}
@@ -303,9 +306,14 @@ def _ends(length: int, side: int) -> NDArray[np.int64]:
     return (np.arange(1, side + 1) * length - 1) // side
 
 
+def region_cells(rle: Rle, side: int) -> NDArray[np.bool_]:
+    """`touched_cells` of an encoded mask, flat: (side^2,). A video's pairs share their masks: cached."""
+    height, width = rle["size"]
+    return _touched(rle["counts"], height, width, side)
+
+
 @lru_cache(maxsize=200_000)
 def _touched(counts: str, height: int, width: int, side: int) -> NDArray[np.bool_]:
-    """Touched cells (side^2,) of a mask; a video's pairs share their masks."""
     mask = masks.decode(Rle(size=[height, width], counts=counts))
     return touched_cells(mask, side).ravel()
 

@@ -32,7 +32,12 @@ def asked(processor: VideoLlmProcessor, seed: int = 0) -> list[Encoded]:
 def test_only_answers_are_learned_their_times_and_their_end_too() -> None:
     _, processor = tiny()
     one = processor.encode(
-        sample("When is the <region> seen?", "From <start_time> to <end_time>.", regions=(LEFT,), times=(2.0, 8.0)),
+        sample(
+            "When is the <region> seen?",
+            "From <start_time> to <end_time>.",
+            regions=(LEFT,),
+            times=(2.0, 8.0),
+        ),
         footage(),
     )
     learned = [token for token, label in zip(one.ids, one.labels, strict=True) if label != IGNORED]
@@ -68,7 +73,9 @@ def test_another_mask_or_another_time_gives_other_logits() -> None:
     model, processor = tiny()
 
     def logits(region: object, times: tuple[float, float]) -> torch.Tensor:
-        turn = sample("Is the <region> left from <start_time> to <end_time>?", "Yes.", regions=(region,), times=times)  # type: ignore[arg-type]
+        turn = sample(
+            "Is the <region> left from <start_time> to <end_time>?", "Yes.", regions=(region,), times=times
+        )  # type: ignore[arg-type]
         return model(**without_labels(processor.pack([processor.encode(turn, footage())]))).logits[:, -2]
 
     here = logits(box_region({3: (2, 2, 20, 20)}), (0.0, 2.0))

@@ -13,9 +13,7 @@ def clock(duration_s: float) -> Clock:
 
 
 @pytest.mark.parametrize("duration_s", [0.5, 8.0, 97.3, 3600.0])
-@pytest.mark.parametrize(
-    ("mode", "worst_share"), [("31", 1 / 62), ("ours", 1 / 1984), ("number", 0.99 / 62)]
-)
+@pytest.mark.parametrize(("mode", "worst_share"), [("31", 1 / 62), ("ours", 1 / 1984), ("number", 0.99 / 62)])
 def test_a_time_comes_back_within_its_bound(duration_s: float, mode: TimeMode, worst_share: float) -> None:
     on = clock(duration_s)
     times = np.linspace(0, duration_s * (0.99 if mode == "number" else 1), 5000)

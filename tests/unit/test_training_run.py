@@ -1,0 +1,142 @@
+"""A whole training on a small data set: it learns, stops anywhere, and goes on to the same losses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from strefer_core.errors import ConfigError, InputError
+from strefer_core.training.options import TrainingOptions
+from strefer_core.training.training import CURVE, lora_config, train
+from strefer_core.video_llm.answering import VideoLlmAnswerer
+from strefer_core.video_llm.samples import Sample
+from tests.training_data import record, write_released, write_version
+
+ARGUMENTS = {"warmup_steps": 2}
+
+
+def options(tmp_path: Path, out: str, **given: object) -> TrainingOptions:
+    asked = {
+        "dataset": tmp_path / "set", "out": tmp_path / out, "cache": tmp_path / "cache", "steps": 8,
+        "save_steps": 3, "align_steps": 2, "videos_per_batch": 2, "questions_per_video": 2, "arguments": ARGUMENTS, **given,
+    }  # fmt: skip
+    return TrainingOptions(**asked)  # type: ignore[arg-type]
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    lines = [json.loads(text) for text in (folder / CURVE).read_text("utf-8").splitlines()]
+    return [(line["step"], line["loss"]) for line in lines]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_version(tmp_path / "set", videos=4)
+    return tmp_path
+
+
+def test_training_lowers_the_loss_and_the_model_answers(data: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    trained = train(options(data, "run"), lambda done, total: steps.append((done, total)))
+    curve = losses(data / "run")
+    assert [step for step, _ in curve] == list(range(1, 9))
+    assert curve[-1][1] < curve[0][1]
+    assert steps == [(step, 8) for step in range(1, 9)]
+    assert (trained.steps, trained.resumed_at, trained.skipped) == (8, 0, {})
+    assert trained.shares == {"G3": pytest.approx(1 / 3), "G5": pytest.approx(2 / 3)}
+    files = {path.suffix for path in trained.model.iterdir()}
+    assert files <= {".json", ".safetensors"}
+    answerer = VideoLlmAnswerer.load(trained.model, data / "frames", "cpu")
+    asked = Sample(sample_id="one", video=data / "set" / "v0.mp4", turns=(("What moves?", ""),))
+    assert isinstance(answerer.answer([asked], max_new_tokens=4)[0], str)
+
+
+def test_killed_and_asked_again_the_losses_are_those_of_an_undisturbed_run(data: Path) -> None:
+    undisturbed = options(data, "whole", steps=40)
+    train(undisturbed)
+    script = (
+        "import sys; from pathlib import Path; from tests.unit.test_training_run import options, train\n"
+        "train(options(Path(sys.argv[1]), 'killed', steps=40))"
+    )
+    killed = data / "killed"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}  # noqa: PTH109
+    process = subprocess.Popen([sys.executable, "-c", script, str(data)], env=environment)
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoints" / "checkpoint-3" / "trainer_state.json").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = train(options(data, "killed", steps=40))
+    assert 3 <= resumed.resumed_at < 40
+    expected, found = losses(data / "whole"), losses(killed)
+    assert [step for step, _ in found] == [step for step, _ in expected]
+    assert [loss for _, loss in found] == pytest.approx([loss for _, loss in expected], rel=1e-5)
+
+
+def test_the_same_options_give_the_same_model(data: Path) -> None:
+    from safetensors.torch import load_file
+
+    first, second = (train(options(data, name, steps=2)).model for name in ("one", "two"))
+    weights = [load_file(folder / "model.safetensors") for folder in (first, second)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_folder_of_another_training_is_not_gone_on_with(data: Path) -> None:
+    train(options(data, "run", steps=1))
+    with pytest.raises(ConfigError, match="other options"):
+        train(options(data, "run", steps=2))
+
+
+def test_training_goes_on_from_a_trained_model_with_another_set(data: Path) -> None:
+    first = train(options(data, "first", steps=2))
+    write_released(data / "set" / "more.json", [record("v0.mp4"), record("v1.mp4")])
+    asked = options(
+        data, "second", steps=2, base=first.model, others={"more": data / "set" / "more.json"},
+        weights={"more": 1.0, "G5": 3.0}, mask_frames="one", time_mode="text", region_mode="som",
+    )  # fmt: skip
+    trained = train(asked)
+    assert trained.shares == {"G3": 0.0, "G5": 0.75, "more": 0.25}
+
+
+def test_too_many_unusable_records_end_the_training(data: Path) -> None:
+    (data / "set" / "v0.mp4").unlink()
+    (data / "set" / "v1.mp4").write_bytes(b"no video")
+    with pytest.raises(InputError, match="records cannot be used"):
+        train(options(data, "run", steps=50))
+
+
+def test_lora_learns_the_connectors_and_the_new_tokens_alone() -> None:
+    from strefer_core.training.training import _adapted
+    from strefer_core.video_llm.presets import PRESETS, Preset
+    from tests.tiny_llm import tiny
+
+    model, _ = tiny()
+    preset: Preset = replace(
+        PRESETS["tiny"], lora_targets=("q_proj", "v_proj"), trains_vision=False, align_steps=0
+    )
+    before = model.language_model.get_input_embeddings().weight.numel()
+    config = lora_config(model, preset)
+    assert config.trainable_token_indices == {
+        "embed_tokens": [
+            model.config.image_token_id,
+            model.config.region_token_id,
+            *model.config.time_token_ids,
+        ]
+    }
+    adapted = _adapted(model, preset, options(Path(), "none"))
+    learning = {name for name, value in adapted.named_parameters() if value.requires_grad}
+    assert all(name.startswith(("language_model", "temporal", "visual", "region")) for name in learning)
+    inside = {name for name in learning if name.startswith("language_model")}
+    assert inside
+    assert all("lora_" in name or "trainable_tokens" in name for name in inside)
+    assert sum(p.numel() for n, p in adapted.named_parameters() if n in inside) < before
