@@ -348,6 +348,34 @@ def train(as_json: bool, **given: Any) -> None:
 
 
 @main.command()
+@click.argument(
+    "name",
+    type=click.Choice(["groups", "leave-one-out", "time-tokens", "region", "dataset", "mixture"]),
+    metavar="STUDY",
+)
+@click.option("--dataset", required=True, type=FILE, help="An exported folder, or a released-format file.")
+@click.option("--bench", required=True, type=FILE, help="The world's bench that every model is asked.")
+@click.option("--out", required=True, type=FOLDER, help="For the page, its figure, and all that was run.")
+@click.option("--videos", type=FOLDER, help="Where the records' videos lie; default: beside the dataset.")
+@click.option("--add", "others", multiple=True, metavar="NAME=FILE", help="Another set: the base recipe.")
+@click.option("--variant", "named", multiple=True, metavar="NAME=FOLDER", help="Of the study dataset.")
+@click.option("--preset", default="tiny", show_default=True, type=click.Choice(["tiny", "phi3", "qwen3"]))
+@click.option("--steps", type=click.IntRange(1), help="Default: one epoch.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="So many: 0, 1, 2, ...")
+@click.option("--draws", default=16, show_default=True, type=click.IntRange(2), help="Of mixtures.")
+@click.option("--region", "region_mode", default="connector", show_default=True, help="Or som, none.")
+@click.option("--time-tokens", "time_mode", default="31", show_default=True, help="Or ours, text, number.")
+@as_json
+def ablate(name: Any, bench: Path, as_json: bool, **given: Any) -> None:
+    """Train variants side by side, with seeds and intervals: groups, leave-one-out, time-tokens, region,
+    dataset (filtered or not, pronouns or not), mixture (and which one a regression proposes)."""
+    from strefer_core.commands import ablate as command
+
+    asked = command.study(name, bench=bench, **given)
+    command.run(asked, bench, name=name, as_json=as_json)
+
+
+@main.command()
 @click.option("--videos", type=FILE, help="Folder of your own videos instead of the rendered world.")
 @click.option("--keep", is_flag=True, help="Leave the stack up.")
 def demo(videos: Path | None, keep: bool) -> None:
