@@ -32,7 +32,7 @@ BACKENDS: dict[tuple[str, str], BackendEntry] = {
         "scenedetect-2", "strefer_core.backends.clipper.survey:ScenedetectSurveyor"
     ),
     ("entities", "classical"): BackendEntry(
-        "classical-2", "strefer_core.backends.classical:ClassicalPerception"
+        "classical-3", "strefer_core.backends.classical:ClassicalPerception"
     ),
     ("entities", "vlm"): BackendEntry(
         f"vlm-1-{digest('recognize.v1', 'parse.v1')}", "strefer_core.backends.served.entities:ServedEntities"

@@ -18,13 +18,17 @@ _LIMITS = """\
 """
 
 
-def data_card(version: str, counts: Mapping[str, Any], made_by: str) -> str:
+def data_card(
+    version: str, counts: Mapping[str, Any], made_by: str, filter_id: str = "", target_error: float = 0.0
+) -> str:
     """Markdown text.
 
     Args:
         version: the dataset's name.
         counts: as in its manifest.
         made_by: version of this package.
+        filter_id: of the noise filter; "": none, single checks decided.
+        target_error: share of wrong pairs that the filter was to keep to.
     """
     offered = counts["instructions"] + counts["quarantined"]
     share = counts["instructions"] / offered if offered else 0.0
@@ -51,11 +55,21 @@ def data_card(version: str, counts: Mapping[str, Any], made_by: str) -> str:
         "## Quality",
         f"{counts['instructions']:,} of {offered:,} pairs were accepted ({share:.1%}). A finding marked "
         "fail quarantines every pair that was made from the object.",
+        _filtered_by(filter_id, target_error),
         _checks(counts),
         "## Known limits",
         _LIMITS.strip(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _filtered_by(filter_id: str, target_error: float) -> str:
+    if not filter_id:
+        return "No noise filter was used: single checks decided."
+    return (
+        f"Noise filter `{filter_id}` estimated for every pair the chance that it is wrong; its threshold was "
+        f"chosen for at most {target_error:.1%} wrong pairs among the accepted, on videos of known truth."
+    )
 
 
 def _groups(counts: Mapping[str, Any]) -> str:

@@ -248,7 +248,7 @@ def _manifest(work: Path, tally: Tally, config: PipelineConfig) -> Manifest:
     version = hashlib.sha256(content.encode()).hexdigest()[:VERSION_DIGITS]
     counts, made_by = tally.counts(), installed_version("strefer")
     card = work / "README.md"
-    card.write_text(data_card(version, counts, made_by), "utf-8")
+    card.write_text(data_card(version, counts, made_by, filtered_by, config.quality.target_error), "utf-8")
     return Manifest(
         format=FORMAT,
         version=version,

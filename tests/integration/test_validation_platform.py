@@ -76,7 +76,7 @@ def run(webhook: Posted, drops: dict[str, list[str]], tmp_path_factory: pytest.T
     for video_id in drops["poisoned"]:
         poison(video_id)
     _pause("curate_dataset", False)
-    (run_id,) = wait_for("its run", lambda: _run_ids("curate_dataset") - before)
+    (run_id,) = wait_for("its run", lambda: _run_ids("curate_dataset") - before, timeout_s=240)
     return DagRun(dag_id="curate_dataset", run_id=run_id, state="queued")
 
 

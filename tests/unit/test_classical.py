@@ -197,14 +197,27 @@ def look(
         ([look(pattern="plain"), look()], [None, None]),  # "the red circle" might be either
         (
             [look(shape=None, pattern="striped"), look(shape=None, pattern="plain", way=(0.5, 0))],
-            ["the red object", "the red object that moves right"],
-        ),  # limbs look like stripes
+            [None, "the red object that moves right"],
+        ),  # limbs look like stripes; "the red object" might be either
+        ([look("yellow"), look("yellow", shape=None)], ["the yellow circle", None]),  # a circle is an object
+        (
+            [look("yellow"), look("yellow", shape=None, area_px=2500), look("yellow", "star", 900)],
+            ["the yellow circle", "the large yellow object", "the yellow star"],
+        ),
+        (
+            [look(shape=None), look(shape=None, person=1.0)],
+            ["the red object", "the person in red"],
+        ),  # a person is no object
+        (
+            [look(area_px=400), look(area_px=1000), look(area_px=2500)],
+            ["the small red circle", None, "the large red circle"],
+        ),
         ([look(), look()], [None, None]),  # nobody can tell which is meant
         ([look(), look(), look("blue")], [None, None, "the blue circle"]),
         ([], []),
     ],
 )
-def test_expressions_are_short_and_unique(looks: list[Look], expressions: list[str | None]) -> None:
+def test_expressions_are_short_and_fit_one_thing(looks: list[Look], expressions: list[str | None]) -> None:
     assert [one.expression if one else None for one in describe(looks)] == expressions
 
 

@@ -22,6 +22,7 @@ from strefer_core.errors import InputError, StoreError
 from strefer_core.pipeline import fingerprints
 from strefer_core.released_format import read_records
 from strefer_core.stages import instructions, quality, transcript
+from strefer_core.stages.data_card import data_card
 from strefer_core.stages.dataset import VideoBundle, build_dataset, export_dataset, open_dataset
 from strefer_core.store.objects import FolderObjects
 from tests.samples import Sample, minimal, mover, rich, task
@@ -89,6 +90,7 @@ def test_a_version_holds_everything(objects: FolderObjects, tmp_path: Path) -> N
     }
     assert manifest.lineage["config"] == CONFIG.model_dump(mode="json")
     card = (out / "README.md").read_text("utf-8")
+    assert "No noise filter was used" in card
     assert f"version {manifest.version}" in card
     for group, pairs in manifest.counts["groups"].items():
         assert any(line.startswith(f"| {group} |") and f"| {pairs} |" in line for line in card.splitlines())
@@ -241,6 +243,7 @@ from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.unit.test_dataset import CONFIG, bundle_of, mover
+from strefer_core.stages.data_card import data_card
 from strefer_core.stages.dataset import build_dataset
 from strefer_core.store.objects import FolderObjects
 one = bundle_of(mover())
@@ -269,3 +272,12 @@ def test_order_does_not_matter_for_many(objects: FolderObjects, tmp_path: Path) 
 
     versions = {build_dataset(many(seed), {}, objects, CONFIG).version for seed in range(3)}
     assert len(versions) == 1
+
+
+def test_the_card_names_the_filter_and_what_it_was_to_keep_to() -> None:
+    counts = {
+        "instructions": 3, "quarantined": 1, "videos": 2, "videos_with_pairs": 2, "with_regions": 1,
+        "with_times": 1, "negatives": 1, "groups": {}, "task_types": {}, "checks": {}, "findings": {},
+    }  # fmt: skip
+    assert "Noise filter `abc` estimated" in data_card("v", counts, "0", "abc", 0.02)
+    assert "at most 2.0% wrong pairs" in data_card("v", counts, "0", "abc", 0.02)

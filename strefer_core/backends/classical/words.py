@@ -1,4 +1,4 @@
-"""Referring expressions: the fewest words that tell each thing from the others, or none at all."""
+"""Referring expressions: words that fit one thing and none of the others, as few as do, or none at all."""
 
 from __future__ import annotations
 
@@ -27,24 +27,40 @@ def noun_of(look: Look) -> tuple[str, str]:
 
 
 def describe(looks: Sequence[Look]) -> list[EntityDescription | None]:
-    """Words for each thing, in order; None where it cannot be told from another one."""
-    attributes: list[dict[str, str]] = [{"colour": look.colour} for look in looks]
+    """Words for each thing, in order; None where they would fit another one, too."""
+    return [_described(looks, place) for place in range(len(looks))]
+
+
+def _described(looks: Sequence[Look], place: int) -> EntityDescription | None:
+    words = _telling(looks, place)
+    if words is None:
+        return None
+    noun, generalized = noun_of(looks[place])
+    return EntityDescription(
+        expression=_expression(looks[place], words),
+        noun=noun,
+        generalized_noun=generalized,
+        attributes=tuple(sorted(words.items())),
+    )
+
+
+def _telling(looks: Sequence[Look], place: int) -> dict[str, str] | None:
+    """The colour, and one attribute more where that fits others; None where none tells it from them."""
+    words = {"colour": looks[place].colour}
+    group = [place, *(other for other in range(len(looks)) if other != place and _fits(looks, place, other))]
+    if len(group) == 1:
+        return words
     for qualify in (_sizes, _patterns, _directions, _sides):
-        for group in _alike(looks, attributes):
-            for place, (name, value) in qualify(looks, group).items():
-                attributes[place][name] = value
-    clear = Counter(_expression(look, words) for look, words in zip(looks, attributes, strict=True))
-    return [
-        EntityDescription(
-            expression=expression,
-            noun=noun_of(look)[0],
-            generalized_noun=noun_of(look)[1],
-            attributes=tuple(sorted(words.items())),
-        )
-        if clear[expression := _expression(look, words)] == 1
-        else None
-        for look, words in zip(looks, attributes, strict=True)
-    ]
+        if (found := qualify(looks, sorted(group)).get(place)) is not None:
+            return words | {found[0]: found[1]}
+    return None
+
+
+def _fits(looks: Sequence[Look], place: int, other: int) -> bool:
+    """Whether colour and noun of one thing fit another: a yellow circle is a yellow object, too."""
+    noun, others = noun_of(looks[place])[0], noun_of(looks[other])[0]
+    is_kind = noun == others or (noun == "object" and others != "person")
+    return is_kind and looks[place].colour == looks[other].colour
 
 
 def _expression(look: Look, words: dict[str, str]) -> str:
@@ -58,14 +74,6 @@ def _expression(look: Look, words: dict[str, str]) -> str:
     side = f" on the {words['side']}" if "side" in words else ""
     goes = f" that {_GOES[words['direction']]}" if "direction" in words else ""
     return name + side + goes
-
-
-def _alike(looks: Sequence[Look], attributes: Sequence[dict[str, str]]) -> list[list[int]]:
-    """Places that share an expression so far, two or more each."""
-    groups: dict[str, list[int]] = {}
-    for place, (look, words) in enumerate(zip(looks, attributes, strict=True)):
-        groups.setdefault(_expression(look, words), []).append(place)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def _sizes(looks: Sequence[Look], group: list[int]) -> Qualifiers:
