@@ -249,7 +249,7 @@ class _SaveProcessor(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if state.is_world_process_zero:
-            self.processor.save_pretrained(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            self.processor.save_pretrained(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
 
 
 class _Curve(TrainerCallback):
@@ -304,11 +304,12 @@ def _resumed(options: TrainingOptions, steps: int) -> str | None:
     asked = json.dumps({**_plain(options), "steps": steps}, sort_keys=True, indent=2) + "\n"
     if path.exists() and path.read_text("utf-8") != asked:
         raise ConfigError(
-            f"{options.out} holds a training with other options ({path.name}); name another folder, or remove it"
+            f"{options.out} holds a training with other options ({path.name}); "
+            "name another folder, or remove it"
         )
     path.write_text(asked, "utf-8")
     folder = options.out / "checkpoints"
-    while folder.is_dir() and (last := get_last_checkpoint(str(folder))):
+    while folder.is_dir() and (last := get_last_checkpoint(str(folder))):  # type: ignore[no-untyped-call]
         if (Path(last) / "trainer_state.json").exists():
             return last
         shutil.rmtree(last)  # killed while it was written
