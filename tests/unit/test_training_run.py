@@ -135,7 +135,7 @@ def test_lora_learns_the_connectors_and_the_new_tokens_alone() -> None:
             *model.config.time_token_ids,
         ]
     }
-    adapted = _adapted(model, preset, options(Path(), "none"))
+    adapted = _adapted(model, preset, is_frozen=True)
     learning = {name for name, value in adapted.named_parameters() if value.requires_grad}
     assert all(name.startswith(("language_model", "temporal", "visual", "region")) for name in learning)
     inside = {name for name in learning if name.startswith("language_model")}
