@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # Tests and mypy want torch as well, which the demo does without.
 $(TESTS): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,airflow,quality,dashboards,metrics,local,models,serving,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,airflow,quality,dashboards,metrics,local,models,serving,training,dev]'
 	touch $@
 
 demo: install

@@ -1,9 +1,10 @@
 """Does a tiny Video LLM, trained from scratch on world data, use the mask and the clock?
 
-`python -m benchmarks.learning --seeds 3 --json` renders a world to learn from and another one that is held out,
-writes pairs from the truth with the pipeline's own stages, trains the preset `tiny` once per seed, and asks closed
-questions about the held-out videos: with the right mask and times, with the mask of another thing of the same
-video, with another interval of the same video, and blind (black frames, no masks, the whole video as interval).
+`python -m benchmarks.learning --seeds 3 --json` renders a world to learn from and another one that is held
+out, writes pairs from the truth with the pipeline's own stages, trains the preset `tiny` once per seed, and
+asks closed questions about the held-out videos: with the right mask and times, with the mask of another thing
+of the same video, with another interval of the same video, and blind (black frames, no masks, the whole video
+as interval).
 
 An answer is right where the right option is the likeliest one. Options come from the data set: those that the
 question lists; else the answers of the pairs that are asked in the same words (twins); else answers to other
@@ -115,14 +116,11 @@ def data_set(folder: Path, seed: int, videos: int, pairs_per_video: int, knobs: 
 
 def pairs_of(written: Written) -> list[Pair]:
     """The pairs of a video as samples."""
-    from strefer_core.released_format import parse_record
     from strefer_core.training.reading import of_record
 
     found = []
     for record, line in zip(written.records, written.lines, strict=True):
-        sample = of_record(
-            parse_record(record), written.path, line["instruction_id"], line["group"], line["task_type"]
-        )
+        sample = of_record(record, written.path, line["instruction_id"], line["group"], line["task_type"])
         about = set(line["region_entity_ids"]) or set(line["source_ids"]) & set(written.names)
         name = written.names[next(iter(about))] if len(about) == 1 else ""
         found.append(Pair(sample=sample, template_id=line["template_id"], set_key=line["set_key"], name=name))

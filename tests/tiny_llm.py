@@ -29,7 +29,7 @@ def tiny(seed: int = 0, **modes: str) -> tuple[VideoLlm, VideoLlmProcessor]:
     model, processor = build("tiny", WORDS, seed=seed, **modes)  # type: ignore[arg-type]
     with torch.no_grad():
         model.temporal_encoder.score.normal_()
-    return model.eval(), processor
+    return model.eval(), processor  # type: ignore[no-untyped-call]
 
 
 def footage(seed: int = 0, duration_s: float = 8.0) -> Footage:

@@ -57,7 +57,7 @@ def write_released(path: Path, records: list[dict[str, Any]]) -> Path:
 
 
 def write_version(folder: Path, videos: int) -> Path:
-    """An exported version as `stages.dataset` writes it: two pairs on a region and one on a time per video."""
+    """An exported version as `stages.dataset` writes it: two pairs on a region, one on a time each."""
     folder.mkdir(parents=True, exist_ok=True)
     records, lines = [], []
     for number in range(videos):

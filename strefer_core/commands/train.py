@@ -44,7 +44,7 @@ def run(asked: TrainingOptions, *, as_json: bool) -> None:
 def _told(trained: Trained) -> Any:
     shares = ", ".join(f"{name} {share:.0%}" for name, share in trained.shares.items() if share)
     skipped = "; ".join(f"{reason}: {count}" for reason, count in trained.skipped.items()) or "none"
-    rows = [
+    rows: list[list[Any]] = [
         ["model", trained.model],
         ["steps", f"{trained.steps}, from step {trained.resumed_at}"],
         ["samples", trained.samples],

@@ -1,4 +1,4 @@
-"""First step of a training from scratch: what lies under a mask becomes words, before any sentence is learned.
+"""First step of a training from scratch: what lies under a mask becomes words, before sentences are learned.
 
 Vision tower and region connector learn to tell, from one frame and one mask, the words of the answers about
 that thing, read by the language model's own output layer (a bag of words, rare ones weigh more): of answers
@@ -76,6 +76,9 @@ def align(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * min(1.0, (step + 1) / _WARM_UP) * (1 - 0.9 * step / steps)
         drawn = [things[place] for place in rng.choice(len(things), batch)]
+        drawn = [thing for thing in drawn if _can_be_seen(thing, store)]
+        if not drawn:
+            continue
         loss = _loss(model, *_batch(drawn, processor, store, weights, rng))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -102,6 +105,15 @@ def things_in(
             if len(found) >= _MOST_THINGS:
                 return [*found.values()]
     return [*found.values()]
+
+
+def _can_be_seen(thing: Thing, store: FrameStore) -> bool:
+    """Videos that cannot be decoded are left to the training to tell of."""
+    try:
+        store.footage(thing.sample.video)
+    except InputError:
+        return False
+    return True
 
 
 def _note(thing: Thing, sample: Sample, processor: VideoLlmProcessor) -> None:

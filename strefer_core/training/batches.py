@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -70,7 +71,7 @@ class Batches(IterableDataset[Batch]):
     share: int = 0
     shares: int = 1
     features: Features | None = None  # of a frozen vision tower: computed once per video
-    _starts: np.ndarray = field(init=False)  # type: ignore[type-arg]
+    _starts: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         self._starts = np.cumsum([0, *(len(lines) for lines in self.sources)])

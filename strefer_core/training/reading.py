@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core.errors import InputError
-from strefer_core.released_format import IMAGE, Record, parse_record
+from strefer_core.released_format import IMAGE, parse_record, parse_time
 from strefer_core.store.files import sha256_of, whole_file
 from strefer_core.video_llm.samples import Sample
 
@@ -80,33 +80,42 @@ class Skipped:
 
 def to_sample(line: Mapping[str, Any], videos: Videos) -> Sample:
     """A prepared line as a sample. Raises InputError where it is not sound or its video is missing."""
-    record = parse_record(line["record"], str(line["id"]))
-    path = videos(record.path)
+    if line["fault"]:
+        raise InputError(f"{line['id']}: {line['fault']}")
+    path = videos(line["record"]["path"])
     if not path.is_file():
-        raise InputError(f"no video {record.path}")
-    return of_record(record, path, str(line["id"]), str(line["group"]), str(line.get("task_type", "")))
+        raise InputError(f"{line['id']}: no video {line['record']['path']}")
+    return of_record(line["record"], path, str(line["id"]), str(line["group"]), str(line["task_type"]))
 
 
-def of_record(record: Record, video: Path, sample_id: str, group: str = "", task_type: str = "") -> Sample:
-    """A checked record of the released format as a sample."""
-    texts = [message.value.removeprefix(IMAGE) for message in record.conversations]
-    interval = record.interval_s or (None, None)
+def of_record(
+    record: Mapping[str, Any], video: Path, sample_id: str, group: str = "", task_type: str = ""
+) -> Sample:
+    """A record of the released format, checked by `parse_record` before, as a sample."""
+    said = _texts(record)
+    start, end = record.get("start_time"), record.get("end_time")
     return Sample(
         sample_id=sample_id,
         video=video,
-        turns=tuple(zip(texts[::2], texts[1::2], strict=True)),
+        turns=tuple(zip(said[::2], said[1::2], strict=True)),
         regions=tuple(
-            {
-                int(frame): {"size": mask.segmentation.size, "counts": mask.segmentation.counts}
-                for frame, mask in masks.items()
-            }
-            for masks in record.annotation
+            {int(frame): mask["segmentation"] for frame, mask in masks.items()}
+            for masks in record.get("annotation", ())
         ),
-        start_s=interval[0],
-        end_s=interval[1],
+        start_s=parse_time(start) if start else None,
+        end_s=parse_time(end) if end else None,
         group=group,
         task_type=task_type,
     )
+
+
+def _fault(record: object) -> str:
+    """Which rule of the format a record breaks, "" where none. Checked once: masks are many."""
+    try:
+        parse_record(record, "record")
+    except InputError as error:
+        return str(error).removeprefix("record: ")
+    return ""
 
 
 # --- preparing ----------------------------------------------------------------------------------------------
@@ -133,7 +142,8 @@ def prepare(source: Path, folder: Path, part: str = "") -> Lines:
         is_own = released.name == RELEASED and rich.is_file()
         records = _own(released, rich) if is_own else _foreign(released, part or released.stem)
         with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            for line in records:
+            for given in records:
+                line = {**given, "fault": _fault(given["record"])}
                 file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
     return index(path)
 
@@ -156,7 +166,7 @@ def index(path: Path) -> Lines:
 
 def _length(record: object) -> int:
     try:
-        return sum(len(message["value"]) for message in record["conversations"])  # type: ignore[index]
+        return sum(len(message["value"]) for message in record["conversations"])  # type: ignore[index,misc]
     except (TypeError, KeyError):
         return 0  # not sound; said when it is read
 

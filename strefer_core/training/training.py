@@ -79,13 +79,16 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
     things = things_in(sources, videos, processor) if align_steps and not options.base else []
     if things and resumed is None:
         align(model, processor, things, batches.store, steps=align_steps, seed=options.seed)
-    if things or options.base or not (preset.trains_vision or preset.align_steps):
-        model.vision_tower.requires_grad_(False)
+    # A tower that was aligned, now or before, or pre-trained, stays as it is.
+    is_frozen = bool(things or options.base) or not (preset.trains_vision or preset.align_steps)
+    if is_frozen:
         batches.features = Features(_encoder(model)) if preset.caches_features else None
     arguments = _arguments(options, preset, steps)
     batches.first = (_step_of(resumed) * arguments.gradient_accumulation_steps) * _world()
     curve = _Curve(options.out / CURVE, advance, _step_of(resumed))
-    trainer = _Trainer(model=_adapted(model, preset, options), args=arguments, train_dataset=batches)
+    trainer = _Trainer(
+        model=_adapted(model, preset, is_frozen=is_frozen), args=arguments, train_dataset=batches
+    )
     trainer.add_callback(curve)
     trainer.add_callback(_SaveProcessor(processor))
     trainer.train(resume_from_checkpoint=resumed)
@@ -192,8 +195,9 @@ def _encoder(model: VideoLlm) -> Callable[[Tensor], Tensor]:
     return lambda pixel_values: model.encode_frames(pixel_values.to(model.device))
 
 
-def _adapted(model: VideoLlm, preset: Preset, options: TrainingOptions) -> VideoLlm:
-    """Put LoRA and the new tokens' rows where the preset has them."""
+def _adapted(model: VideoLlm, preset: Preset, *, is_frozen: bool) -> VideoLlm:
+    """Freeze the vision tower, and put LoRA and the new tokens' rows where the preset has them."""
+    model.vision_tower.requires_grad_(not is_frozen)
     if preset.lora_targets:
         model.language_model = get_peft_model(model.language_model, lora_config(model, preset))
     return model
@@ -249,7 +253,7 @@ class _SaveProcessor(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if state.is_world_process_zero:
-            self.processor.save_pretrained(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            self.processor.save_pretrained(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
 
 
 class _Curve(TrainerCallback):
@@ -304,11 +308,12 @@ def _resumed(options: TrainingOptions, steps: int) -> str | None:
     asked = json.dumps({**_plain(options), "steps": steps}, sort_keys=True, indent=2) + "\n"
     if path.exists() and path.read_text("utf-8") != asked:
         raise ConfigError(
-            f"{options.out} holds a training with other options ({path.name}); name another folder, or remove it"
+            f"{options.out} holds a training with other options ({path.name}); "
+            "name another folder, or remove it"
         )
     path.write_text(asked, "utf-8")
     folder = options.out / "checkpoints"
-    while folder.is_dir() and (last := get_last_checkpoint(str(folder))):
+    while folder.is_dir() and (last := get_last_checkpoint(str(folder))):  # type: ignore[no-untyped-call]
         if (Path(last) / "trainer_state.json").exists():
             return last
         shutil.rmtree(last)  # killed while it was written

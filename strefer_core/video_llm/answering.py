@@ -26,7 +26,7 @@ class VideoLlmAnswerer:
     """Implements `samples.Answerer`; `log_likelihoods_of` asks many questions at once."""
 
     def __init__(self, model: VideoLlm, processor: VideoLlmProcessor, store: FrameStore) -> None:
-        self.model = model.eval()
+        self.model = model.eval()  # type: ignore[no-untyped-call]
         self.processor = processor
         self.store = store
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from strefer_core.data_model import FRAME_COUNT
 
 
-class VideoLlmConfig(PreTrainedConfig):
+class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """What a `VideoLlm` is made of.
 
     Args:
-        vision_config: of any tower that `AutoModel` builds and that returns `last_hidden_state` with one row per
-            patch, without a class token (SigLIP).
+        vision_config: of any tower that `AutoModel` builds and that returns `last_hidden_state` with one row
+            per patch, without a class token (SigLIP).
         text_config: of any model that `AutoModelForCausalLM` builds.
         frames: pictures of a video.
         time_groups: the frames are pooled in so many groups of neighbours; divides `frames`.
@@ -25,7 +25,7 @@ class VideoLlmConfig(PreTrainedConfig):
     """
 
     model_type = "strefer_video_llm"
-    sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"vision_config": AutoConfig, "text_config": AutoConfig}
 
     def __init__(
         self,

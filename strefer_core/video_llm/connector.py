@@ -107,7 +107,7 @@ class GroupedPooling(nn.Module):
             grid = nn.functional.pad(
                 grid.permute(0, 1, 4, 2, 3).flatten(0, 1), (0, spare, 0, spare), mode="replicate"
             )
-            grid = grid.unflatten(0, (videos, frames)).permute(0, 1, 3, 4, 2)
+            grid = grid.unflatten(0, (videos, frames)).permute(0, 1, 3, 4, 2)  # type: ignore[no-untyped-call]
             side += spare
         step = side // cells
         grid = grid.reshape(

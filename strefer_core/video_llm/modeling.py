@@ -1,4 +1,4 @@
-"""The Video LLM: a vision tower, few tokens for a video and for each region, a clock, any causal language model.
+"""The Video LLM: a vision tower, few tokens for a video and for each region, a clock, any causal LM.
 
 One row of `input_ids` may hold several questions, on one video or on several: `videos` and `questions` say
 which token belongs where. A token sees the tokens before it of its own question and the ones that its video
@@ -8,13 +8,13 @@ begins with (question 0); so questions never see each other, and a video is enco
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from strefer_core.video_llm.configuration import VideoLlmConfig
 from strefer_core.video_llm.connector import GroupedPooling, Projector, merge_adjacent, pool_regions
@@ -31,25 +31,25 @@ class VideoLlmOutput(ModelOutput):  # type: ignore[no-untyped-call, unused-ignor
     logits: Tensor | None = None
 
 
-class VideoLlm(PreTrainedModel):
+class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
     """See `VideoLlmConfig` for its parts and `VideoLlmProcessor` for its inputs."""
 
     config_class = VideoLlmConfig
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
-    _no_split_modules: list[str] = []
+    _no_split_modules: ClassVar[list[str]] = []  # type: ignore[misc]
 
     def __init__(self, config: VideoLlmConfig) -> None:
         super().__init__(config)
-        self.vision_tower = AutoModel.from_config(config.vision_config)
-        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.vision_tower = AutoModel.from_config(config.vision_config)  # type: ignore[no-untyped-call]
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config)  # type: ignore[no-untyped-call]
         width_in, width_out = config.vision_config.hidden_size, config.text_config.hidden_size
         scale = float(getattr(config.text_config, "initializer_range", 0.02))
         self.temporal_encoder = GroupedPooling(width_in, config.time_groups, config.cells_per_side)
         self.visual_projector = Projector(width_in, width_out, scale)
         self.region_projector = Projector(width_in, width_out, scale)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, GroupedPooling):
@@ -88,18 +88,18 @@ class VideoLlm(PreTrainedModel):
         return cast(torch.dtype, next(self.vision_tower.parameters()).dtype)
 
     def clock(self, fractions: Tensor) -> Tensor:
-        """Embeddings (..., width) of times given as fractions of the video: between those of the time tokens."""
+        """Embeddings (..., width) of times, fractions of the video: between those of the time tokens."""
         ids = torch.tensor(self.config.time_token_ids, device=fractions.device)
         table = self.get_input_embeddings()(ids)  # (M + 1, width)
         places = fractions.clamp(0, 1).float() * (len(ids) - 1)
         below = places.floor().long().clamp(max=len(ids) - 2)
         upper = (places - below)[..., None].to(table.dtype)
-        return cast(Tensor, torch.lerp(table[below], table[below + 1], upper))
+        return torch.lerp(table[below], table[below + 1], upper)
 
     def visual_embeddings(self, features: Tensor, fractions: Tensor) -> Tensor:
         """(V, visual_tokens, width) of patch features (V, F, P, d) and the frames' times (V, F)."""
         pooled = self.visual_projector(self.temporal_encoder(features))
-        groups = self.clock(fractions).unflatten(1, (self.config.time_groups, -1)).mean(2)
+        groups = self.clock(fractions).unflatten(1, (self.config.time_groups, -1)).mean(2)  # type: ignore[no-untyped-call]
         return cast(Tensor, pooled + groups.repeat_interleave(self.config.cells_per_side**2, dim=1))
 
     def region_embeddings(self, features: Tensor, fractions: Tensor, cells: Tensor) -> Tensor:
@@ -187,7 +187,7 @@ class VideoLlm(PreTrainedModel):
         return VideoLlmOutput(loss=loss, logits=logits)
 
     @torch.no_grad()
-    def generate(  # type: ignore[override]
+    def generate(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, *, seen: Any = None, **options: Any
     ) -> Tensor:
         """New tokens only, (B, at most max_new_tokens). Prompts are padded on the left.
@@ -222,7 +222,7 @@ def visible(videos: Tensor, questions: Tensor) -> Tensor:
 
 
 def next_token_loss(logits: Tensor, labels: Tensor, items: Tensor | int | None = None) -> Tensor:
-    """Cross-entropy of each next token, summed over the learned ones and divided by `items` (or their number)."""
+    """Cross-entropy of each next token, summed over the learned ones, by `items` (or their number)."""
     shifted = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
     learned = shifted != IGNORED
     total = nn.functional.cross_entropy(logits[learned].float(), shifted[learned], reduction="sum")

@@ -3,7 +3,7 @@
 | preset | vision tower | language model | learns |
 |---|---|---|---|
 | `tiny` | SigLIP of one layer, 96 px | Qwen3 of two layers | everything, from scratch: the tower first |
-| `phi3` | SigLIP-so400m-384 | Phi-3-mini-4k (3.8 billion) | connectors, LoRA on the language model, new tokens |
+| `phi3` | SigLIP-so400m-384 | Phi-3-mini-4k (3.8 billion) | connectors, LoRA on the LM, new tokens |
 | `qwen3` | SigLIP-so400m-384 | Qwen3-4B | likewise |
 
 The sizes of the published towers are those of their `config.json` files.
@@ -268,9 +268,9 @@ def _config(
         },
         time_groups=preset.time_groups,
         cells_per_side=preset.cells_per_side,
-        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
-        region_token_id=tokenizer.convert_tokens_to_ids(REGION_TOKEN),
-        time_token_ids=tokenizer.convert_tokens_to_ids(list(CLOCK_TOKENS)),
+        image_token_id=tokenizer.get_vocab()[IMAGE_TOKEN],
+        region_token_id=tokenizer.get_vocab()[REGION_TOKEN],
+        time_token_ids=[tokenizer.get_vocab()[token] for token in CLOCK_TOKENS],
     )
 
 

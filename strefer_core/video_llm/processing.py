@@ -1,4 +1,4 @@
-"""From samples to tensors: words and placeholders, labels, cells of masks, and several questions in one row."""
+"""From samples to tensors: words and placeholders, labels, cells of masks, several questions in one row."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ class VideoLlmProcessor:
         return {**batch, **self.seen([[*piece] for row in rows for piece in row])}
 
     def seen(self, pieces: Sequence[Sequence[Encoded]]) -> dict[str, Tensor]:
-        """What is seen: arguments of `VideoLlm.embed` besides the tokens. Samples of a piece share pictures."""
+        """Arguments of `VideoLlm.embed` besides the tokens; the samples of a piece share their pictures."""
         regions = [(cells, n) for n, piece in enumerate(pieces) for one in piece for cells in one.regions]
         empty = np.zeros((0, self.settings.frames, self.settings.patches_per_side**2), bool)
         cells = np.stack([one for one, _ in regions]) if regions else empty

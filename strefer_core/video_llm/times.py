@@ -3,9 +3,9 @@
 | mode | a time is written as | error at most |
 |---|---|---|
 | `31` | one of 32 tokens `<0>`..`<31>`: round(31 t / duration) (arXiv 2509.03501) | duration / 62 |
-| `ours` | the same token, then one of 32 that says how far off it is: `<-16>`..`<+15>` steps of 1 / 992 | duration / 1984 |
+| `ours` | that token, then one of 32 for the rest, `<-16>`..`<+15>` steps of 1 / 992 | duration / 1984 |
 | `text` | "12.3 s" | 0.05 s |
-| `number` | "frame 7", the number drawn on the nearest of the frames (NumberIt, arXiv 2411.10332) | half a gap |
+| `number` | "frame 7", the number drawn on the nearest frame (NumberIt, arXiv 2411.10332) | half a gap |
 
 The tokens `<0>`..`<31>` are in every model's vocabulary, since their embeddings are also its frames' clock.
 """

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from strefer_core.video_llm.times import CLOCK_TOKENS, FINE_TOKENS
 
-IMAGE_TOKEN, REGION_TOKEN = "<image>", "<region>"  # noqa: S105  (no secrets)
+IMAGE_TOKEN, REGION_TOKEN = "<image>", "<region>"
 PLACEHOLDERS = (IMAGE_TOKEN, REGION_TOKEN)
 TIME_TOKENS = (*CLOCK_TOKENS, *FINE_TOKENS)
 END, PAD = "<|end|>", "<|pad|>"
@@ -31,7 +31,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerBase:
         vocab_size=size, special_tokens=[PAD, END], initial_alphabet=sorted(alphabet), show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD)  # type: ignore[no-untyped-call]
     add_tokens(fast)
     return fast
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_bad_records_are_counted_and_too_many_are_an_error(tmp_path: Path) -> No
     broken = record("v0.mp4")
     broken["annotation"] = []
     lines = prepare(write_released(tmp_path / "set.json", [record("v0.mp4"), broken]), tmp_path / "records")
-    with pytest.raises(InputError, match="no video v0.mp4"):
+    with pytest.raises(InputError, match=r"no video v0\.mp4"):
         lines.sample(0, tmp_path.joinpath)
     with pytest.raises(InputError, match="one annotation dict per <region>"):
         lines.sample(1, tmp_path.joinpath)
@@ -93,7 +94,7 @@ def test_batches_hold_few_videos_and_few_questions_of_each() -> None:
         assert len(batch) <= 6
         assert max(per_video.values()) <= 6
         runs = [mixed.videos[record] for record in batch]
-        assert len([1 for a, b in zip(runs, runs[1:], strict=False) if a != b]) <= 1
+        assert len([1 for a, b in pairwise(runs) if a != b]) <= 1
 
 
 def test_the_plan_depends_on_seed_and_epoch_alone() -> None:
