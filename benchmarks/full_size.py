@@ -1,8 +1,8 @@
 """One training step and one generation of a full-size Video LLM with random weights.
 
-`python -m benchmarks.full_size --preset phi3 --json` on a machine with a GPU; `--preset tiny` anywhere. Prints
-tokens per second, the largest memory, and the operators that cost most. No weights are downloaded: what is
-measured hangs on sizes alone.
+`python -m benchmarks.full_size --preset phi3 --json` on a machine with a GPU; `--preset tiny` anywhere.
+Prints tokens per second, the largest memory, and the operators that cost most. No weights are downloaded:
+what is measured hangs on sizes alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HOTTEST = 8
 
 
 def build(name: str, device: str) -> VideoLlm:
-    """The preset with random weights on a device, as it is trained: tower frozen, LoRA on the language model."""
+    """The preset with random weights on a device, frozen and adapted as it is trained."""
     preset, dtype = preset_named(name), torch.bfloat16 if device == "cuda" else torch.float32
     with torch.device(device):
         torch.set_default_dtype(dtype)

@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from strefer_core.config import settings
-from strefer_core.errors import InputError
 from strefer_core.learning.checkpoints import Checkpoints
 from strefer_core.learning.jobs import Cancelled, Running
 from strefer_core.learning.registry import fetch_model, publish_model
-from strefer_core.stages.published import export_dataset
-from strefer_core.store.cache import fetch_video
 from strefer_core.store.catalog import Model
+from strefer_core.training.fetching import fetch_dataset
 from strefer_core.training.options import TrainingOptions
-from strefer_core.training.training import CURVE, train
+from strefer_core.training.training import CHECKPOINTS, CURVE, train
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +42,11 @@ def run_training(running: Running) -> dict[str, Any]:
         `{model_version, dataset_version, steps, samples, loss, seconds, resumed_at}`.
     """
     options = training_options(running)
-    checkpoints = Checkpoints(running.objects, running.job.job_id, options.out)
+    checkpoints = Checkpoints(running.objects, running.job.job_id, options.out / CHECKPOINTS)
     checkpoints.restore()
-    trained = train(options, _Watch(running, checkpoints, options.out / CURVE))
+    watch = _Watch(running, checkpoints, options.out / CURVE)
+    trained = train(options, watch)
+    watch.tell()  # of the last step
     spec = running.job.spec
     told = {name: spec[name] for name in PASSED_ON if spec.get(name) is not None}
     manifest = publish_model(
@@ -83,39 +83,15 @@ def run_training(running: Running) -> dict[str, Any]:
 def training_options(running: Running) -> TrainingOptions:
     """What to train, with the dataset, its videos and the base on this machine."""
     spec, folder = running.job.spec, running.folder
-    dataset, videos = folder / "dataset", folder / "videos"
-    export_dataset(running.objects, spec["dataset_version"], dataset)
-    for video_id, path in _videos(dataset):
-        _link(running, video_id, videos / path)
     base = fetch_model(running.objects, spec["base"], folder / "base") if spec.get("base") else None
     return TrainingOptions(
-        dataset=dataset,
-        videos=videos,
+        dataset=fetch_dataset(running.objects, spec["dataset_version"], folder / "dataset"),
         out=folder / "run",
         cache=settings().job_folder / "cache",
         preset=spec["preset"],
         base=base,
         **{name: spec[name] for name in PASSED_ON if spec.get(name) is not None},
     )
-
-
-def _videos(dataset: Path) -> Iterator[tuple[str, str]]:
-    """(video id, path in the records) of every video with pairs."""
-    with (dataset / "lineage.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            if row["accepted"]:
-                yield row["video_id"], row["path"]
-
-
-def _link(running: Running, video_id: str, path: Path) -> None:
-    if path.is_absolute() and running.folder not in path.parents:
-        raise InputError(f"the dataset names a video {path}, which leads out of its folder")
-    now = settings()
-    kept = fetch_video(running.objects, video_id, now.video_cache_dir, now.cache_max_bytes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.symlink_to(kept)
 
 
 class _Watch:
@@ -129,11 +105,11 @@ class _Watch:
 
     def __call__(self, done: int, total: int) -> None:
         self._checkpoints.keep()
-        self._tell()
+        self.tell()
         if done % _LOOKS == 0 and not self._running.is_wanted():
             raise Cancelled(f"training {self._running.job.job_id} was cancelled at step {done} of {total}")
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
         """New whole lines of the curve, as figures."""
         if not self._curve.exists():
             return

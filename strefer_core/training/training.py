@@ -39,6 +39,7 @@ Advance = Callable[[int, int], None]
 """Called with the steps that are done and all there are."""
 
 CURVE = "training.jsonl"
+CHECKPOINTS = "checkpoints"
 OPTIONS = "training.json"
 
 
@@ -312,7 +313,7 @@ def _resumed(options: TrainingOptions, steps: int) -> str | None:
             "name another folder, or remove it"
         )
     path.write_text(asked, "utf-8")
-    folder = options.out / "checkpoints"
+    folder = options.out / CHECKPOINTS
     while folder.is_dir() and (last := get_last_checkpoint(str(folder))):  # type: ignore[no-untyped-call]
         if (Path(last) / "trainer_state.json").exists():
             return last
@@ -332,7 +333,7 @@ def _step_of(checkpoint: str | None) -> int:
 def _arguments(options: TrainingOptions, preset: Preset, steps: int) -> TrainingArguments:
     """Ours, then the preset's, then what was asked for."""
     own: dict[str, Any] = {
-        "output_dir": str(options.out / "checkpoints"),
+        "output_dir": str(options.out / CHECKPOINTS),
         "max_steps": steps,
         "learning_rate": options.learning_rate or preset.learning_rate,
         "lr_scheduler_type": "cosine",

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from strefer_core.errors import InputError
+from strefer_core.errors import ConfigError, InputError
 from strefer_core.video_llm.frames import FrameStore
 from strefer_core.video_llm.modeling import IGNORED, VideoLlm
-from strefer_core.video_llm.processing import Encoded, VideoLlmProcessor, on_device
+from strefer_core.video_llm.processing import REGION_MODES, Encoded, VideoLlmProcessor, on_device
 from strefer_core.video_llm.samples import Sample
+from strefer_core.video_llm.times import TIME_MODES, in_seconds
 
 _ANSWERS_AT_ONCE = 16
-_OPTIONS_AT_ONCE = 128
+_OPTIONS_AT_ONCE = 16  # measured on two cores: rows are padded to the longest, more at once is slower
 _SEEN = ("pixel_values", "frame_fractions", "region_cells", "region_videos")
 
 
@@ -79,10 +80,18 @@ class VideoLlmAnswerer:
         end = self.processor.settings.chat.answer_end
         return [text.split(end)[0].strip() for text in texts]
 
+    def in_seconds(self, sample: Sample, answer: str) -> str:
+        """An answer with the times that it writes in tokens as "12.3 s"."""
+        clock = self.store.footage(sample.video).clock
+        return in_seconds(answer, clock, self.processor.settings.time_mode)
+
     def end_ids(self) -> list[int]:
-        """Tokens that end an answer."""
+        """The token that an answer ends with."""
+        return self._end_ids()[-1:]
+
+    def _end_ids(self) -> list[int]:
         ids = self.processor.tokenizer(self.processor.settings.chat.answer_end, add_special_tokens=False)
-        return [int(ids["input_ids"][-1])]
+        return [int(one) for one in ids["input_ids"]]
 
     def _prompts(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One row each, padded on the left, and what is seen in the order of the rows."""
@@ -118,7 +127,7 @@ class VideoLlmAnswerer:
 
     @torch.inference_mode()
     def _scored(self, encoded: Sequence[Encoded]) -> list[float]:
-        """Mean log probability of each last answer's tokens, its end among them."""
+        """Mean log probability of the last answer's tokens, without its end: "Yes" begins others, too."""
         batch = on_device(self.processor.pack(encoded), self.model.device)
         labels, questions = batch.pop("labels"), batch["questions"]
         logits = self.model(**batch).logits
@@ -131,7 +140,27 @@ class VideoLlmAnswerer:
         for owner, value in zip(owners, logs.tolist(), strict=True):
             sums.setdefault(owner, []).append(value)
         order = _owners(encoded)
-        return [sum(sums[owner]) / len(sums[owner]) for owner in order]
+        end = len(self._end_ids())
+        return [sum(sums[owner][:-end]) / max(len(sums[owner]) - end, 1) for owner in order]
+
+
+def load_answerer(
+    path: Path, *, region_mode: str | None = None, time_mode: str | None = None
+) -> VideoLlmAnswerer:
+    """A saved model that answers, with regions and times given in other ways than it was trained with.
+
+    Raises:
+        InputError: the folder holds no Video LLM.
+        ConfigError: there is no such mode.
+    """
+    found = VideoLlmAnswerer.load(path)
+    changes = {"region_mode": region_mode, "time_mode": time_mode}
+    for (name, mode), known in zip(changes.items(), (REGION_MODES, TIME_MODES), strict=True):
+        if mode is not None and mode not in known:
+            raise ConfigError(f"there is no {name.replace('_', ' ')} {mode!r}; known: {', '.join(known)}")
+    wanted = {name: mode for name, mode in changes.items() if mode is not None}
+    found.processor.settings = found.processor.settings.model_copy(update=wanted)
+    return found
 
 
 def _owners(encoded: Sequence[Encoded]) -> list[tuple[int, int]]:

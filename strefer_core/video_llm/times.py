@@ -63,17 +63,22 @@ def say(time_s: float, clock: Clock, mode: TimeMode) -> str:
 
 def read(text: str, clock: Clock, mode: TimeMode) -> list[float]:
     """All times (s) that are written in a text, in order."""
-    found = []
-    for match in re.finditer(_PATTERNS[mode], text):
-        numbers = [float(number) for number in match.groups()]
-        if mode == "text":
-            found.append(numbers[0])
-        elif mode == "number":
-            found.append(clock.frames_s[min(int(numbers[0]), len(clock.frames_s) - 1)])
-        else:
-            steps = numbers[0] + (numbers[1] / FINE if mode == "ours" else 0.0)
-            found.append(clock.duration_s * min(max(steps / STEPS, 0.0), 1.0))
-    return found
+    return [_read(match, clock, mode) for match in re.finditer(_PATTERNS[mode], text)]
+
+
+def in_seconds(text: str, clock: Clock, mode: TimeMode) -> str:
+    """The text with each of its times as "12.3 s"."""
+    return re.sub(_PATTERNS[mode], lambda match: f"{_read(match, clock, mode):.1f} s", text)
+
+
+def _read(match: re.Match[str], clock: Clock, mode: TimeMode) -> float:
+    numbers = [float(number) for number in match.groups()]
+    if mode == "text":
+        return numbers[0]
+    if mode == "number":
+        return clock.frames_s[min(int(numbers[0]), len(clock.frames_s) - 1)]
+    steps = numbers[0] + (numbers[1] / FINE if mode == "ours" else 0.0)
+    return clock.duration_s * min(max(steps / STEPS, 0.0), 1.0)
 
 
 def error_bound_s(clock: Clock, mode: TimeMode) -> float:
