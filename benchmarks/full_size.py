@@ -14,11 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from peft import get_peft_model
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from strefer_core.training.training import lora_config
+from strefer_core.video_llm.adapting import adapted
 from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.presets import full_config, preset_named
 
@@ -33,11 +32,7 @@ def build(name: str, device: str) -> VideoLlm:
         torch.set_default_dtype(dtype)
         model = VideoLlm(full_config(name))
         torch.set_default_dtype(torch.float32)
-    if not preset.trains_vision:
-        model.vision_tower.requires_grad_(False)
-    if preset.lora_targets:
-        model.language_model = get_peft_model(model.language_model, lora_config(model, preset))
-    return model
+    return adapted(model, preset, is_frozen=not preset.trains_vision)
 
 
 def batch(model: VideoLlm, videos: int, device: str) -> dict[str, Tensor]:

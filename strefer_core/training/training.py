@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -88,7 +87,7 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
     batches.first = (_step_of(resumed) * arguments.gradient_accumulation_steps) * _world()
     curve = _Curve(options.out / CURVE, advance, _step_of(resumed))
     trainer = _Trainer(
-        model=_adapted(model, preset, is_frozen=is_frozen), args=arguments, train_dataset=batches
+        model=adapted(model, preset, is_frozen=is_frozen), args=arguments, train_dataset=batches
     )
     trainer.add_callback(curve)
     trainer.add_callback(_SaveProcessor(processor))
@@ -194,30 +193,6 @@ def _model(options: TrainingOptions, sources: Sequence[Lines]) -> tuple[VideoLlm
 
 def _encoder(model: VideoLlm) -> Callable[[Tensor], Tensor]:
     return lambda pixel_values: model.encode_frames(pixel_values.to(model.device))
-
-
-def _adapted(model: VideoLlm, preset: Preset, *, is_frozen: bool) -> VideoLlm:
-    """Freeze the vision tower, and put LoRA and the new tokens' rows where the preset has them."""
-    model.vision_tower.requires_grad_(not is_frozen)
-    if preset.lora_targets:
-        model.language_model = get_peft_model(model.language_model, lora_config(model, preset))
-    return model
-
-
-def lora_config(model: VideoLlm, preset: Preset) -> LoraConfig:
-    """Low-rank updates of the attention, and whole rows for the placeholders and the clock."""
-    ids = [model.config.image_token_id, model.config.region_token_id, *model.config.time_token_ids]
-    rows = {"embed_tokens": ids}
-    if not model.config.text_config.tie_word_embeddings:
-        rows["lm_head"] = ids
-    return LoraConfig(
-        r=16,
-        lora_alpha=32,
-        lora_dropout=0.0,
-        target_modules=list(preset.lora_targets),
-        trainable_token_indices=rows,
-        task_type="CAUSAL_LM",
-    )
 
 
 def _save(trainer: Trainer, processor: VideoLlmProcessor, folder: Path) -> None:

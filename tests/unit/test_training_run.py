@@ -16,7 +16,8 @@ import torch
 
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.training.options import TrainingOptions
-from strefer_core.training.training import CURVE, lora_config, train
+from strefer_core.training.training import CURVE, train
+from strefer_core.video_llm.adapting import adapted, lora_config
 from strefer_core.video_llm.answering import VideoLlmAnswerer
 from strefer_core.video_llm.samples import Sample
 from tests.training_data import record, write_released, write_version
@@ -118,7 +119,6 @@ def test_too_many_unusable_records_end_the_training(data: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for the old name
 def test_lora_learns_the_connectors_and_the_new_tokens_alone() -> None:
-    from strefer_core.training.training import _adapted
     from strefer_core.video_llm.presets import PRESETS, Preset
     from tests.tiny_llm import tiny
 
@@ -135,10 +135,10 @@ def test_lora_learns_the_connectors_and_the_new_tokens_alone() -> None:
             *model.config.time_token_ids,
         ]
     }
-    adapted = _adapted(model, preset, is_frozen=True)
-    learning = {name for name, value in adapted.named_parameters() if value.requires_grad}
+    learner = adapted(model, preset, is_frozen=True)
+    learning = {name for name, value in learner.named_parameters() if value.requires_grad}
     assert all(name.startswith(("language_model", "temporal", "visual", "region")) for name in learning)
     inside = {name for name in learning if name.startswith("language_model")}
     assert inside
     assert all("lora_" in name or "trainable_tokens" in name for name in inside)
-    assert sum(p.numel() for n, p in adapted.named_parameters() if n in inside) < before
+    assert sum(p.numel() for n, p in learner.named_parameters() if n in inside) < before
