@@ -28,6 +28,7 @@ from strefer_core.training.batches import MASK_FRAMES, Batches, Features, MaskFr
 from strefer_core.training.mixing import Mixture
 from strefer_core.training.options import Trained, TrainingOptions
 from strefer_core.training.reading import Lines, Skipped, Videos, prepare, texts
+from strefer_core.video_llm.adapting import adapted
 from strefer_core.video_llm.frames import FrameStore
 from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.presets import Preset, build, preset_named
