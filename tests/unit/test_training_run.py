@@ -163,7 +163,6 @@ def test_pre_trained_parts_are_joined_and_what_lora_learned_is_merged(data: Path
     shutil.rmtree(data / "run" / "checkpoints" / "checkpoint-4")
     again = train(options(data, "run", steps=4, preset="qwen3", learning_rate=1e-2, **parts))
     assert again.resumed_at == 3
-    assert again.loss == pytest.approx(trained.loss, rel=1e-4)
     model = VideoLlm.from_pretrained(trained.model)
     assert not [name for name, _ in model.named_parameters() if "lora" in name]
     before = AutoModelForCausalLM.from_pretrained(data / "language").model.layers[0].self_attn
