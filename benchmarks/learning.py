@@ -7,8 +7,10 @@ of the same video, with another interval of the same video, and blind (black fra
 as interval).
 
 An answer is right where the right option is the likeliest one. Options come from the data set: those that the
-question lists; else the answers of the pairs that are asked in the same words (twins); else answers to other
-questions of the same template, with the thing's own name in them. Intervals are of 95 %, resampled by video.
+question lists; else the answers of the pairs that are asked in the same words (twins); else the answer with
+its direction turned round; else, where one answer alone can be true (colour, kind, part of the video), those
+to other questions of the same template. What has none of these is not asked, false premises (G8) among them.
+Intervals are of 95 %, resampled by video.
 """
 
 from __future__ import annotations
@@ -43,6 +45,10 @@ from strefer_core.video_llm.samples import Choice, Sample
 LEARNED_SEED, HELD_OUT_SEED = 11, 7
 OPTIONS = 4
 RESAMPLES = 1000
+_ONE_WAY = {"left": "right", "upward": "downward", "upper": "lower", "top": "bottom"}
+_OPPOSITES = {**_ONE_WAY, **{other: one for one, other in _ONE_WAY.items()}}
+_DIRECTION = re.compile(rf"\b({'|'.join(_OPPOSITES)})\b")
+_EXCLUSIVE = ("coarse_when.", "describe_entity.colour.", "describe_entity.what.")  # one answer alone is true
 _LISTED = re.compile(r"^\([A-H]\) .*$", re.MULTILINE)
 
 
@@ -157,10 +163,20 @@ def _options(pair: Pair, twins: Sequence[Pair], others: Sequence[Pair], rng: ran
         return list(listed)
     if pair.sample.task_type == "verify":
         return [answer, *sorted({twin.sample.turns[-1][1] for twin in twins} - {answer})]
-    if pair.sample.task_type == "describe_video" or pair.sample.group == "G8":
-        return []  # a story is no closed question; a false premise has no right option among true ones
+    if pair.sample.group == "G8":
+        return []
+    if opposite := _opposite(answer):
+        return [answer, opposite]
+    if not pair.template_id.startswith(_EXCLUSIVE):
+        return []  # what others are told may be true here as well
     said = sorted({_renamed(other, pair) for other in others} - {answer})
     return [answer, *rng.sample(said, min(OPTIONS - 1, len(said)))]
+
+
+def _opposite(answer: str) -> str | None:
+    """The answer with its one direction turned round, None where it has none or several."""
+    found = _DIRECTION.findall(answer)
+    return _DIRECTION.sub(lambda match: _OPPOSITES[match[0]], answer) if len(found) == 1 else None
 
 
 def _renamed(other: Pair, pair: Pair) -> str:

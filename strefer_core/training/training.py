@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -41,6 +43,7 @@ Advance = Callable[[int, int], None]
 CURVE = "training.jsonl"
 CHECKPOINTS = "checkpoints"
 OPTIONS = "training.json"
+LEARNED = "learned.safetensors"
 
 
 def train(options: TrainingOptions, advance: Advance = lambda done, total: None) -> Trained:
@@ -218,6 +221,24 @@ class _Trainer(Trainer):
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
         )
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Under LoRA, a checkpoint holds what learns: the rest is where it was loaded from."""
+        model = self.accelerator.unwrap_model(self.model)
+        if not isinstance(model.language_model, PeftModel):
+            super()._save(output_dir, state_dict)
+            return
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        learned = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        save_file({name: value.detach().cpu() for name, value in learned.items()}, folder / LEARNED)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        path = Path(resume_from_checkpoint) / LEARNED
+        if path.exists():
+            self.accelerator.unwrap_model(self.model).load_state_dict(load_file(path), strict=False)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
 
 class _SaveProcessor(TrainerCallback):

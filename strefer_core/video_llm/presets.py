@@ -97,7 +97,7 @@ PRESETS: dict[str, Preset] = {
         },
         chat=ChatFormat(answer_end="<|end|>"),
         cells_per_side=2,
-        align_steps=300,
+        align_steps=450,
         caches_features=True,
         mask_frames="all",
         learning_rate=3e-3,
@@ -129,7 +129,7 @@ PRESETS: dict[str, Preset] = {
             next_opening="\n<|user|>\n",
         ),
         lora_targets=("qkv_proj", "o_proj"),
-        arguments={"weight_decay": 0.1, "warmup_steps": 500, "gradient_checkpointing": True},
+        arguments={"weight_decay": 0.1, "warmup_steps": 500, "activation_checkpointing": True},
     ),
     "qwen3": Preset(
         vision=_SO400M,
@@ -155,7 +155,7 @@ PRESETS: dict[str, Preset] = {
             next_opening="\n<|im_start|>user\n",
         ),
         lora_targets=("q_proj", "k_proj", "v_proj", "o_proj"),
-        arguments={"weight_decay": 0.1, "warmup_steps": 500, "gradient_checkpointing": True},
+        arguments={"weight_decay": 0.1, "warmup_steps": 500, "activation_checkpointing": True},
     ),
 }
 
@@ -218,10 +218,14 @@ def build(
     config = _config(preset, tokenizer, vision, language)
     model = VideoLlm(config)
     if vision is not None:
-        model.vision_tower = AutoModel.from_pretrained(vision, local_files_only=True)
+        model.vision_tower = AutoModel.from_pretrained(vision, local_files_only=True, dtype=torch.float32)
+        model.config.vision_config = model.vision_tower.config
     if language is not None:
-        model.language_model = AutoModelForCausalLM.from_pretrained(language, local_files_only=True)
-        model.language_model.resize_token_embeddings(len(tokenizer), mean_resizing=True)
+        model.language_model = AutoModelForCausalLM.from_pretrained(
+            language, local_files_only=True, dtype=torch.float32
+        )
+        model.language_model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        model.config.text_config = model.language_model.config
     _start_clock(model)
     settings = ProcessorSettings(
         image_size=config.vision_config.image_size,

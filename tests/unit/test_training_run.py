@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,3 +143,31 @@ def test_lora_learns_the_connectors_and_the_new_tokens_alone() -> None:
     assert inside
     assert all("lora_" in name or "trainable_tokens" in name for name in inside)
     assert sum(p.numel() for n, p in learner.named_parameters() if n in inside) < before
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for the old name
+def test_pre_trained_parts_are_joined_and_what_lora_learned_is_merged(data: Path) -> None:
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    from strefer_core.video_llm.modeling import VideoLlm
+    from tests.tiny_llm import tiny
+
+    small, processor = tiny()
+    small.vision_tower.save_pretrained(data / "vision")
+    small.language_model.save_pretrained(data / "language")
+    processor.tokenizer.save_pretrained(data / "language")
+    parts = {"vision": data / "vision", "language": data / "language"}
+    trained = train(options(data, "run", steps=4, preset="qwen3", learning_rate=1e-2, **parts))
+    kept = data / "run" / "checkpoints" / "checkpoint-3"
+    assert (kept / "learned.safetensors").exists()
+    shutil.rmtree(data / "run" / "checkpoints" / "checkpoint-4")
+    again = train(options(data, "run", steps=4, preset="qwen3", learning_rate=1e-2, **parts))
+    assert again.resumed_at == 3
+    model = VideoLlm.from_pretrained(trained.model)
+    assert not [name for name, _ in model.named_parameters() if "lora" in name]
+    before = AutoModelForCausalLM.from_pretrained(data / "language").model.layers[0].self_attn
+    after = model.language_model.model.layers[0].self_attn
+    assert not torch.equal(after.q_proj.weight, before.q_proj.weight)
+    tower = AutoModel.from_pretrained(data / "vision")
+    for name, value in tower.named_parameters():
+        assert torch.equal(dict(model.vision_tower.named_parameters())[name], value)
