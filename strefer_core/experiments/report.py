@@ -139,7 +139,8 @@ def draw(found: Sequence[Row], path: Path) -> None:
         for axis, name in zip(axes, FIGURES, strict=True):
             for place, row in zip(places, found, strict=True):
                 if one := row.figures.get(name):
-                    error = [[one.mean - one.low], [one.high - one.mean]] if one.low is not None else None
+                    low, high = (one.mean if end is None else end for end in (one.low, one.high))
+                    error = [[one.mean - low], [high - one.mean]]
                     axis.errorbar(one.mean, place, xerr=error, fmt="o", color="#1f6feb", capsize=3)
             axis.set_xlabel(name.replace("_", " "))
             axis.grid(axis="x", alpha=0.3)

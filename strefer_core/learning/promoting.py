@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strefer_core.evaluation.comparing import Rule, compare
-from strefer_core.evaluation.items import RIGHT
 from strefer_core.evaluation.results import Result, read_results
 from strefer_core.learning.registry import CARD, PREFIX
 from strefer_core.store.catalog import Evaluation, Model, Promotion
@@ -39,8 +38,9 @@ def judge(
     if champion is None or champion.version == model_version:
         found = {"decision": "promote", "reason": FIRST}
         return _promotion(promotion_id, model_version, None, found)
-    both = [_results(catalog, objects, one, bench_id) for one in (champion.version, model_version)]
-    compared = compare(*both, rule, wanted=lambda result: result.condition == RIGHT.name)
+    old = _results(catalog, objects, champion.version, bench_id)
+    new = _results(catalog, objects, model_version, bench_id)
+    compared = compare(old, new, rule)  # by the answers with the right regions and times
     return _promotion(promotion_id, model_version, champion.version, asdict(compared))
 
 
