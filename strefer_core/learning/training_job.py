@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 PASSED_ON = (
     "weights", "seed", "steps", "epochs", "learning_rate", "region_mode", "time_mode", "save_steps",
-    "videos_per_batch", "questions_per_video",
+    "videos_per_batch", "questions_per_video", "align_steps",
 )  # fmt: skip
 _LOOKS = 20  # steps between two looks at whether somebody cancelled
 

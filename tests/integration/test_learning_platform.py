@@ -34,7 +34,7 @@ DAG = "finetune_video_llm"
 STEPS = 12
 SETTINGS = f"""
 STREFER_LEARNING__MIN_NEW_PAIRS=40
-STREFER_LEARNING__OPTIONS={{"steps": {STEPS}, "save_steps": 4}}
+STREFER_LEARNING__OPTIONS={{"steps": {STEPS}, "save_steps": 4, "align_steps": 4}}
 STREFER_LEARNING__BENCH__VIDEOS=2
 STREFER_LEARNING__BENCH__PER_TASK=2
 """
