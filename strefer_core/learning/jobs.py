@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strefer_core.errors import StoreError, StreferError
+from strefer_core.errors import ConfigError, StoreError, StreferError
 
 if TYPE_CHECKING:
     from strefer_core.store.catalog import Catalog, Job
@@ -44,14 +44,19 @@ class Cancelled(StreferError):
 
 
 def runner(kind: str) -> Runner:
-    """What runs a kind of job. Imports torch, so only where a job is run."""
-    if kind == "train":
-        from strefer_core.learning.training_job import run_training
+    """What runs a kind of job. Raises ConfigError where this machine lacks the packages for it."""
+    try:
+        if kind == "train":
+            from strefer_core.learning.training_job import run_training
 
-        return run_training
-    from strefer_core.learning.evaluation_job import run_evaluation
+            return run_training
+        from strefer_core.learning.evaluation_job import run_evaluation
 
-    return run_evaluation
+        return run_evaluation
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"workers of the queue train need strefer[training,video]; {error.name} is not installed here"
+        ) from error
 
 
 def run_job(
@@ -82,14 +87,14 @@ def run_job(
             catalog.finish_job(job_id, None, ("WorkerLost", lost))
             return
         running = Running(job=job, catalog=catalog, objects=objects, folder=folder / job_id)
-        _attempt(running, find_runner(job.kind))
+        _attempt(running, find_runner)
 
 
-def _attempt(running: Running, run: Runner) -> None:
+def _attempt(running: Running, find_runner: Callable[[str], Runner]) -> None:
     job_id, catalog = running.job.job_id, running.catalog
     try:
         running.folder.mkdir(parents=True, exist_ok=True)
-        catalog.finish_job(job_id, run(running))
+        catalog.finish_job(job_id, find_runner(running.job.kind)(running))
     except StoreError:
         catalog.reopen_job(job_id)
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -138,6 +139,20 @@ def test_an_error_is_the_jobs_reason(tmp_path: Path, error: Exception, status: s
 
     ended = run(FakeCatalog(), tmp_path, work)
     assert (ended.status, ended.reason) == (status, reason)
+
+
+def test_a_worker_without_torch_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "strefer_core.learning.training_job", None)
+    catalog = FakeCatalog()
+    run_job(
+        "j",
+        catalog=catalog,  # type: ignore[arg-type]
+        objects=FolderObjects(tmp_path),
+        folder=tmp_path / "jobs",
+        max_attempts=3,
+    )
+    assert (catalog.job.status, catalog.job.error_class) == ("failed", "ConfigError")
+    assert "need strefer[training,video]" in str(catalog.job.reason)
 
 
 # --- models in the store ---
