@@ -36,6 +36,15 @@ def job_id(ti: Any, kind: str, spec: Mapping[str, Any]) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
+def result_of(found: Any) -> dict[str, Any]:
+    """A job's result, as a later task gets it.
+
+    Airflow 3.3.2 hands on as JSON text what a trigger pushed, and as it is what a task returned.
+    """
+    read: dict[str, Any] = json.loads(found) if isinstance(found, str) else dict(found)
+    return read
+
+
 def failure(job: Job) -> str:
     """Why a job did not end well; "" where it did."""
     if job.status == "done":

@@ -12,6 +12,7 @@ from airflow.sdk import Metadata, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from operators.assets import MODELS
+from operators.jobs import result_of
 from strefer_core.config import settings
 from strefer_core.errors import InputError
 
@@ -57,28 +58,28 @@ def plan() -> dict[str, Any]:
 
 
 @task
-def to_evaluate(trained: dict[str, Any]) -> list[dict[str, Any]]:
+def to_evaluate(trained: Any) -> list[dict[str, Any]]:
     """The challenger, and the champion with it: asked before, it answers at once from what is kept."""
     from strefer_core import worker
 
     champion = worker.catalog().champion()
-    versions = [trained["model_version"], *([champion.version] if champion else [])]
+    versions = [result_of(trained)["model_version"], *([champion.version] if champion else [])]
     bench = settings().learning.bench.model_dump()
     return [{"model_version": one, "bench": bench} for one in dict.fromkeys(versions)]
 
 
 @task
-def compare(trained: dict[str, Any], evaluated: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def compare(trained: Any, evaluated: Sequence[Any]) -> dict[str, Any]:
     """What the rule says of the challenger; nothing is decided yet."""
     from strefer_core import worker
     from strefer_core.evaluation.comparing import Rule
     from strefer_core.learning.promoting import judge
 
     now = settings().learning
-    bench_id = next(iter(evaluated))["bench_id"]
+    bench_id, challenger = result_of(next(iter(evaluated)))["bench_id"], result_of(trained)["model_version"]
     try:
         found = judge(
-            worker.catalog(), worker.objects(), trained["model_version"], bench_id,
+            worker.catalog(), worker.objects(), challenger, bench_id,
             Rule(margin=now.margin, confidence=now.confidence), promotion_id=_identity(),
         )  # fmt: skip
     except InputError as error:

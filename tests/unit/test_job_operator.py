@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent
 
 from operators import jobs
-from operators.jobs import JobOperator, JobTrigger, job_id
+from operators.jobs import JobOperator, JobTrigger, job_id, result_of
 from strefer_core import worker
 from strefer_core.errors import StoreError
 from strefer_core.store.catalog import Job
@@ -142,6 +142,10 @@ def test_a_lost_message_is_sent_again_and_a_running_job_is_left_alone(
         waiting.cancel()
 
     asyncio.run(wait())
+
+
+def test_a_result_is_read_as_airflow_hands_it_on() -> None:
+    assert result_of('{"a": [1]}') == result_of({"a": [1]}) == {"a": [1]}
 
 
 def test_the_trigger_survives_its_own_serialization() -> None:
