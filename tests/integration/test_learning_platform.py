@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 DAG = "finetune_video_llm"
 STEPS = 12
 SETTINGS = f"""
-STREFER_LEARNING__MIN_NEW_PAIRS=40
+STREFER_LEARNING__MIN_NEW_PAIRS=80
 STREFER_LEARNING__OPTIONS={{"steps": {STEPS}, "save_steps": 4, "align_steps": 4}}
 STREFER_LEARNING__BENCH__VIDEOS=2
 STREFER_LEARNING__BENCH__PER_TASK=2
@@ -153,8 +153,8 @@ def _run_ids() -> set[str]:
 
 
 def _new_run(known: set[str]) -> DagRun:
-    (run_id,) = wait_for("its run", lambda: _run_ids() - known, timeout_s=240, poll_s=0.5)
-    return DagRun(dag_id=DAG, run_id=run_id, state="queued")
+    found = wait_for("its run", lambda: _run_ids() - known, timeout_s=240, poll_s=0.5)
+    return DagRun(dag_id=DAG, run_id=min(found), state="queued")
 
 
 def _ended(run: DagRun) -> DagRun:
