@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from strefer_core.store.objects import ObjectStore
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg"})
+LAST_DAG = "curate_dataset"
 FOLLOWER_WAIT_S = 60.0
 DROP_NAME = r"[^/\x00-\x1f]{1,100}"
 
@@ -72,13 +73,18 @@ def upload(objects: ObjectStore, prefix: str, paths: Iterable[Path], advance: Ca
 
 
 def follow(client: AirflowClient, first: DagRun, poll_s: float = 1.0) -> Iterator[list[DagRun]]:
-    """Yield the states of a run and of all that its assets started, until every one is finished."""
+    """Yield the states of a run and of all that its assets started, until every one is finished.
+
+    A drop ends with its dataset: a training that the dataset starts takes hours, and is not waited for.
+    """
     runs, closed = [first], set[str]()
     while True:
         runs = [run if run.is_finished else client.run(run.dag_id, run.run_id) for run in runs]
         yield runs
         for run in [r for r in runs if r.is_finished and r.run_id not in closed]:
-            runs += [r for r in _followers(client, run, poll_s) if r.run_id not in {k.run_id for k in runs}]
+            known = {one.run_id for one in runs}
+            if run.dag_id != LAST_DAG:
+                runs += [one for one in _followers(client, run, poll_s) if one.run_id not in known]
             closed.add(run.run_id)
         if all(run.run_id in closed for run in runs):
             return
