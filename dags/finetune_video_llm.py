@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
+from airflow.sdk import DAG, AssetOrTimeSchedule, Param
 
 from operators import flow, learning
 from operators.assets import DATASETS
@@ -30,9 +30,7 @@ written, and the asset `models` tells.
 with DAG(
     dag_id="finetune_video_llm",
     doc_md=DOC,
-    schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 5 * * 6", timezone="UTC"), assets=[DATASETS]
-    ),
+    schedule=AssetOrTimeSchedule(timetable=flow.at("0 5 * * 6"), assets=[DATASETS]),
     catchup=False,
     max_active_runs=1,
     default_args=flow.RETRIES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, task_group
+from airflow.sdk import DAG, AssetOrTimeSchedule, Param, task_group
 
 from operators import alerts, flow
 from operators.assets import DROPS
@@ -26,7 +26,7 @@ Then the asset `videos` starts `annotate_videos`. Clear any task to compute only
 with DAG(
     dag_id="ingest_videos",
     doc_md=DOC,
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 2 * * *", timezone="UTC"), assets=[DROPS]),
+    schedule=AssetOrTimeSchedule(timetable=flow.at("0 2 * * *"), assets=[DROPS]),
     catchup=False,
     max_active_runs=1,
     deadline=alerts.deadlines(),

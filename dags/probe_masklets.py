@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
 
 from operators import flow
 from operators.probe import ProbeOperator, gate
@@ -29,7 +29,7 @@ The same by hand, with pictures of the worst cases: `strefer probe --videos 24 -
 with DAG(
     dag_id="probe_masklets",
     doc_md=DOC,
-    schedule=CronTriggerTimetable("0 4 * * 0", timezone="UTC"),
+    schedule=flow.at("0 4 * * 0"),
     catchup=False,
     max_active_runs=1,
     default_args=flow.RETRIES,
