@@ -42,7 +42,7 @@ with DAG(
         "steps": Param(None, type=["null", "integer"], minimum=1),
         "epochs": Param(None, type=["null", "number"], exclusiveMinimum=0),
         "region_mode": Param(None, type=["null", "string"], enum=[None, "connector", "som", "none"]),
-        "time_mode": Param(None, type=["null", "string"], enum=[None, "text", "31", "ours", "numberit"]),
+        "time_mode": Param(None, type=["null", "string"], enum=[None, "text", "31", "ours", "number"]),
         "min_new_pairs": Param(None, type=["null", "integer"], minimum=0),
         "ask": Param(False, type="boolean"),
     },

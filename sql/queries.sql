@@ -954,9 +954,6 @@ update jobs set status = 'open', attempts = attempts - 1 where job_id = :job_id 
 -- name: cancel_job
 update jobs set status = 'cancelled', finished_at = now() where job_id = :job_id and status in ('open', 'running')
 
--- name: ended_jobs
-select job_id from jobs where job_id = any(:job_ids) and status not in ('open', 'running')
-
 -- name: note_training_figures
 insert into training_figures (job_id, step, name, value)
 select :job_id, :step, doc->>'name', cast(doc->>'value' as double precision)

@@ -20,7 +20,7 @@ from typing import Any
 from strefer_core.config import settings
 from strefer_core.learning.checkpoints import Checkpoints
 from strefer_core.learning.jobs import Cancelled, Running
-from strefer_core.learning.registry import fetch_model, publish_model
+from strefer_core.learning.registry import fetch_model, manifest_key, publish_model
 from strefer_core.store.catalog import Model
 from strefer_core.training.fetching import fetch_dataset
 from strefer_core.training.options import TrainingOptions
@@ -60,7 +60,7 @@ def run_training(running: Running) -> dict[str, Any]:
     running.catalog.record_model(
         Model(
             version=manifest.version,
-            manifest_key=f"models/{manifest.version}/manifest.json",
+            manifest_key=manifest_key(manifest.version),
             dataset_version=manifest.dataset_version,
             base=manifest.base,
             preset=manifest.preset,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -93,10 +93,6 @@ class Jobs(StageRuns):
     def cancel_job(self, job_id: str) -> None:
         """Let nobody begin it any more; what runs sees it at its next step."""
         self.all("cancel_job", job_id=job_id)
-
-    def ended_jobs(self, job_ids: Collection[str]) -> set[str]:
-        """Those of the jobs that are over."""
-        return {row["job_id"] for row in self.all("ended_jobs", job_ids=list(job_ids))}
 
     def note_training(self, job_id: str, step: int, figures: Mapping[str, float]) -> None:
         """Keep what a training says at a step; said again, it takes the place of what was there."""

@@ -12,7 +12,7 @@ The sizes of the published towers are those of their `config.json` files.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -300,8 +300,3 @@ def _start_clock(model: VideoLlm) -> None:
     rows = torch.zeros(len(ids), width)
     rows[:, : waves.shape[1]] = waves
     table[ids] = rows.to(table.dtype)
-
-
-def smaller(preset: Preset, **changes: Any) -> Preset:
-    """The preset with other values."""
-    return replace(preset, **changes)
