@@ -120,6 +120,9 @@ class Masklet:
     appearance_similarity: float | None = None
     # Share of the mask that has the colour which the entity is named by, on its worst frames, 0..1.
     colour_agreement: float | None = None
+    colour_margin: float | None = None  # mean share of that colour minus that of the strongest other, -1..1
+    # Share of the frames looked at with a patch of that colour and about that size on no masklet, 0..1.
+    alike_share: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

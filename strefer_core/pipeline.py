@@ -94,7 +94,7 @@ STAGES: dict[str, Stage] = {
         Stage(name="entities", version=1, queue="llm", needs=("videos",), result_type=dm.EntitiesResult),
         Stage(
             name="masklets",
-            version=3,
+            version=4,
             queue="gpu",
             needs=("videos", "entities"),
             result_type=dm.MaskletsResult,

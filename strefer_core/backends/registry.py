@@ -32,13 +32,13 @@ BACKENDS: dict[tuple[str, str], BackendEntry] = {
         "scenedetect-2", "strefer_core.backends.clipper.survey:ScenedetectSurveyor"
     ),
     ("entities", "classical"): BackendEntry(
-        "classical-3", "strefer_core.backends.classical:ClassicalPerception"
+        "classical-4", "strefer_core.backends.classical:ClassicalPerception"
     ),
     ("entities", "vlm"): BackendEntry(
         f"vlm-1-{digest('recognize.v1', 'parse.v1')}", "strefer_core.backends.served.entities:ServedEntities"
     ),
     ("masklets", "classical"): BackendEntry(
-        "classical-2", "strefer_core.backends.classical:ClassicalPerception"
+        "classical-3", "strefer_core.backends.classical:ClassicalPerception"
     ),
     ("transcript", "rules"): BackendEntry(_TRANSCRIBER, "strefer_core.backends.rules:RulesTranscriber"),
     ("transcript", "vlm"): BackendEntry(

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
 from strefer_core.appearance import Histogram, colour_index, histogram, similarity
-from strefer_core.backends.classical.attributes import COLOUR_NAMES, colour_shares
 from strefer_core.backends.interfaces import Detection, Footage
 from strefer_core.cascades.anchors import NAMES, picture_sharpness
+from strefer_core.cascades.colour_evidence import alike_share, colour_agreement, colour_margin, shares_of
 from strefer_core.cascades.steps import box_iou
 from strefer_core.masks import tight_box
 
-_WORST = 0.1  # share of the frames that count as its worst
 _AGREES = 0.5  # IoU of a new box with the mask's box
 
 
@@ -35,11 +34,14 @@ class BirthQuality:
     loss_sharpness: float | None
     appearance_similarity: float | None
     colour_agreement: float | None
+    colour_margin: float | None
+    alike_share: float | None
 
 
 def measure(
     footage: Footage,
     masks: NDArray[np.bool_],
+    taken: NDArray[np.bool_],
     boxes: Mapping[int, Sequence[Detection]],
     noun: int,
     colour: str | None,
@@ -49,19 +51,23 @@ def measure(
     Args:
         footage: the working frames.
         masks: (F, H, W) on the sampled frames, working size.
+        taken: likewise, of all entities together.
         boxes: of the frames that the detector looked at, by index.
         noun: place of the entity's noun in the boxes' `noun_scores`.
         colour: that it is named by; None: by none.
     """
     own = [tight_box(mask) for mask in masks]
     areas = [int(np.count_nonzero(mask)) for mask in masks]
+    shares = shares_of(footage, masks)
     return BirthQuality(
         redetection_share=redetection_share(own, boxes, noun),
         area_jump=area_jump(areas),
         position_jump=position_jump(own),
         loss_sharpness=loss_sharpness(footage, areas),
         appearance_similarity=appearance_similarity(footage, masks),
-        colour_agreement=colour_agreement(footage, masks, colour),
+        colour_agreement=colour_agreement(shares, colour),
+        colour_margin=colour_margin(shares, colour),
+        alike_share=alike_share(footage, masks, taken, colour),
     )
 
 
@@ -109,17 +115,6 @@ def appearance_similarity(footage: Footage, masks: NDArray[np.bool_]) -> float |
     looks = [histogram(colour_index(footage.images[footage.sampled[i]]), masks[i]) for i in shown]
     usual: Histogram = np.stack(looks).mean(axis=0)
     return min(1.0, *(similarity(look, usual) for look in looks))
-
-
-def colour_agreement(footage: Footage, masks: NDArray[np.bool_], colour: str | None) -> float | None:
-    """Share of the masked pixels, 0..1, that have the colour of this name: of the visible frames the lower
-    tenth. None for no name, one that is not known, or a track that is never visible."""
-    shown = [index for index, mask in enumerate(masks) if mask.any()]
-    if colour not in COLOUR_NAMES or not shown:
-        return None
-    place = COLOUR_NAMES.index(colour)
-    shares = [colour_shares(footage.images[footage.sampled[i]], masks[i])[place] for i in shown]
-    return float(np.clip(np.quantile(shares, _WORST), 0, 1))
 
 
 def _step(a: dm.Box, b: dm.Box) -> float:

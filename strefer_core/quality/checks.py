@@ -51,6 +51,7 @@ _ENTITY = {
 }
 _MASKLET = {
     "visible_frames": _check("masklet", "sign", "<", "min_visible_frames", "sampled frames with a mask"),
+    "area_share": _check("masklet", "note", "<", 0.002, "median share of the picture that its masks cover"),
     "fragments": _check("masklet", "note", ">", "max_fragments", "stretches of visible frames"),
     "short_gaps": _check("masklet", "note", ">", 1, "gaps of one or two frames between visible ones"),
     "unexplained_ends": _check(
@@ -90,6 +91,12 @@ _MASKLET = {
         "<",
         0.2,
         "share of the mask in the colour of its entity's name, on its worst frames",
+    ),
+    "colour_margin": _check(
+        "masklet", "note", "<", 0, "share of the mask in that colour minus that of the strongest other, -1..1"
+    ),
+    "alike_share": _check(
+        "masklet", "note", ">", 0.3, "share of the looks with a patch of that colour and size on no masklet"
     ),
 }
 _SEGMENT = {

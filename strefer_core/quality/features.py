@@ -12,12 +12,12 @@ from strefer_core.stages.task_table import task_rows
 
 WORSE_HIGHER = (
     "fragments", "short_gaps", "unexplained_ends", "area_jump", "position_jump", "twin_share",
-    "contact_share", "action_unseen_share", "untracked",
+    "contact_share", "alike_share", "action_unseen_share", "untracked",
 )  # fmt: skip
 WORSE_LOWER = (
     "shape_iou", "detector_score", "assignment_score", "assignment_margin", "forward_backward_iou",
-    "redetection_share", "appearance_similarity", "colour_agreement", "direction_agreement",
-    "sample_agreement",
+    "redetection_share", "appearance_similarity", "colour_agreement", "colour_margin",
+    "direction_agreement", "sample_agreement",
 )  # fmt: skip
 """Signals of which more is never a reason to trust a pair more (or, of the second, less): a filter's estimate
 is monotone in them. The others may mean either."""

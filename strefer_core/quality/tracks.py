@@ -63,6 +63,7 @@ def signals(masklet: dm.Masklet, tracks: Tracks) -> dict[str, float]:
     rivals = tracks.others(masklet.entity_id, tracks.nouns.get(masklet.entity_id))
     found: dict[str, float | None] = {
         "visible_frames": int(trail.visible.sum()),
+        "area_share": area_share(masklet, tracks.video),
         "fragments": sum(bool(state) for state, _, _ in runs(trail.visible.tolist())),
         "short_gaps": short_gaps(trail),
         "unexplained_ends": unexplained_ends(trail, others, tracks.steps),
@@ -79,8 +80,16 @@ def signals(masklet: dm.Masklet, tracks: Tracks) -> dict[str, float]:
         "loss_sharpness": masklet.loss_sharpness,
         "appearance_similarity": masklet.appearance_similarity,
         "colour_agreement": masklet.colour_agreement,
+        "colour_margin": masklet.colour_margin,
+        "alike_share": masklet.alike_share,
     }
     return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def area_share(masklet: dm.Masklet, video: dm.Video) -> float | None:
+    """Median over its visible frames; what is small has an unsure outline. None where it is never visible."""
+    areas_px = [area for area in masklet.areas_px if area]
+    return float(np.median(areas_px)) / (video.width_px * video.height_px) if areas_px else None
 
 
 def short_gaps(trail: Trail) -> int:

@@ -12,6 +12,7 @@ from strefer_core import data_model as dm
 from strefer_core.backends.interfaces import Footage
 from strefer_core.cascades import Found, Outcome, run_cascade
 from strefer_core.cascades.birth import measure
+from strefer_core.cascades.colour_evidence import taken_by
 from strefer_core.footage import load_footage
 from strefer_core.masks import encode, resize, tight_box
 from strefer_core.pipeline import Filtered, StageTask
@@ -44,7 +45,9 @@ def make_masklet(
 ) -> dm.Masklet:
     """Masks of a track on the sampled frames, at display size, with how good the track is."""
     working = one.track.masks[footage.sampled]
+    taken = taken_by([other.track.masks[footage.sampled] for other in outcome.found])
     noun = outcome.nouns.index(entity.generalized_noun)
+    colour = dict(entity.attributes).get("colour")
     masks = [resize(mask, footage.height_px, footage.width_px) for mask in working]
     return dm.Masklet(
         masklet_id=masklet_id,
@@ -59,5 +62,5 @@ def make_masklet(
         start_frame_index=one.track.detection.frame_index,
         forward_backward_iou=one.track.forward_backward_iou,
         assignment_score=one.score,
-        **asdict(measure(footage, working, outcome.boxes, noun, dict(entity.attributes).get("colour"))),
+        **asdict(measure(footage, working, taken, outcome.boxes, noun, colour)),
     )

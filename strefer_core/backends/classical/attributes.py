@@ -40,6 +40,10 @@ _COLOURS: dict[str, tuple[tuple[int, int, int], ...]] = {  # RGB examples, from 
 }
 COLOUR_NAMES = tuple(_COLOURS)
 
+_BROWN = COLOUR_NAMES.index("brown")
+_WARM = tuple(COLOUR_NAMES.index(name) for name in ("red", "orange", "yellow"))
+_SHADED = 0.6  # of brown's share: with so much of a warm colour in the light, brown is its shade
+
 
 @cache
 def _name_table() -> NDArray[np.uint8]:
@@ -55,16 +59,31 @@ def _name_table() -> NDArray[np.uint8]:
     return owner[distance.argmin(axis=1)].astype(np.uint8)
 
 
+def colour_places(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Place in COLOUR_NAMES of every pixel of RGB pixels (..., 3), each by itself."""
+    coarse = image.astype(np.int32) >> 3
+    return np.asarray(_name_table()[coarse[..., 0] * 1024 + coarse[..., 1] * 32 + coarse[..., 2]])
+
+
 def colour_shares(image: NDArray[np.uint8], mask: Mask) -> NDArray[np.float64]:
     """Share of the masked pixels per colour of COLOUR_NAMES; zeros for an empty mask.
 
-    The rim is left out: there the colours of thing and surroundings mix.
+    The rim is left out: there the colours of thing and surroundings mix. Brown beside nearly as much of a
+    lit warm colour is the shaded side of that.
     """
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    chosen = image[inner if inner.sum() >= 20 else mask].astype(np.int32) >> 3
-    names = _name_table()[chosen[:, 0] * 1024 + chosen[:, 1] * 32 + chosen[:, 2]]
-    counts = np.bincount(names, minlength=len(COLOUR_NAMES)).astype(float)
-    return counts / max(counts.sum(), 1)
+    chosen = colour_places(image[inner if inner.sum() >= 20 else mask])
+    counts = np.bincount(chosen, minlength=len(COLOUR_NAMES)).astype(float)
+    return _lit(counts / max(counts.sum(), 1))
+
+
+def _lit(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    warm = max(_WARM, key=lambda place: shares[place])
+    if shares[warm] < _SHADED * shares[_BROWN]:
+        return shares
+    lit = shares.copy()
+    lit[warm], lit[_BROWN] = shares[warm] + shares[_BROWN], 0.0
+    return lit
 
 
 def outlines_of(mask: Mask) -> dict[str, float]:

@@ -1,0 +1,89 @@
+"""Whether the colour that an entity is named by fits its masks, and nothing else in the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from strefer_core.backends.classical.attributes import COLOUR_NAMES, colour_places, colour_shares
+from strefer_core.backends.interfaces import Footage
+
+Masks = NDArray[np.bool_]  # (F, H, W) on the sampled frames
+
+_WORST = 0.1  # share of the frames that count as its worst
+_LOOKS = 12  # frames that are searched for something else of the colour
+_LEAST_AREA, _MOST_AREA = 1 / 3, 3.0  # of the mask's: what is far smaller or larger is no other such thing
+_LEAST_EXTENT = 0.35  # of its box: a thing fills it, a strip of meadow or the rim of a wall does not
+_RIM_PX = 7  # around masks, where their own colours spill over
+
+
+def shares_of(footage: Footage, masks: Masks) -> NDArray[np.float64]:
+    """(visible frames, COLOUR_NAMES) share of the masked pixels per colour."""
+    shown = [index for index, mask in enumerate(masks) if mask.any()]
+    found = [colour_shares(footage.images[footage.sampled[i]], masks[i]) for i in shown]
+    return np.array(found).reshape(len(shown), len(COLOUR_NAMES))
+
+
+def colour_agreement(shares: NDArray[np.float64], colour: str | None) -> float | None:
+    """Share of the masked pixels, 0..1, that have the colour of this name: of the visible frames the lower
+    tenth. None for no name, one that is not known, or a track that is never visible."""
+    if colour not in COLOUR_NAMES or not len(shares):
+        return None
+    return float(np.clip(np.quantile(shares[:, COLOUR_NAMES.index(colour)], _WORST), 0, 1))
+
+
+def colour_margin(shares: NDArray[np.float64], colour: str | None) -> float | None:
+    """Mean share of the named colour minus that of the strongest other one, -1..1; None as above.
+
+    Small where a person might as well have named the other, below 0 where the name is another thing's.
+    """
+    if colour not in COLOUR_NAMES or not len(shares):
+        return None
+    place, usual = COLOUR_NAMES.index(colour), shares.mean(axis=0)
+    return float(usual[place] - np.delete(usual, place).max())
+
+
+def alike_share(footage: Footage, masks: Masks, taken: Masks, colour: str | None) -> float | None:
+    """Share of the frames looked at, 0..1, that show a patch of the named colour, about as large as the
+    entity, on no masklet: something that the name may fit as well, and that nobody tracked.
+
+    Args:
+        footage: the working frames.
+        masks: of the entity.
+        taken: of all entities together.
+        colour: that it is named by.
+
+    Returns:
+        None for no name, one that is not known, or a track that is never visible.
+    """
+    areas = masks.sum(axis=(1, 2))
+    if colour not in COLOUR_NAMES or not areas.any():
+        return None
+    typical = float(np.median(areas[areas > 0]))
+    looks = np.unique(np.linspace(0, len(masks) - 1, _LOOKS).round().astype(int))
+    place = COLOUR_NAMES.index(colour)
+    found = [_has_patch(footage.images[footage.sampled[i]], taken[i], place, typical) for i in looks]
+    return float(np.mean(found))
+
+
+def taken_by(masks: Sequence[Masks]) -> Masks:
+    """Where any of the masks are."""
+    return np.asarray(np.logical_or.reduce(list(masks)))
+
+
+def _has_patch(image: NDArray[np.uint8], taken: NDArray[np.bool_], place: int, typical_px: float) -> bool:
+    free = cv2.dilate(taken.astype(np.uint8), np.ones((_RIM_PX, _RIM_PX), np.uint8)) == 0
+    patches = ((colour_places(image) == place) & free).astype(np.uint8)
+    patches = cv2.morphologyEx(patches, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(patches, connectivity=8)
+    return any(_is_thing(row, typical_px, patches.shape) for row in stats[1:])
+
+
+def _is_thing(row: NDArray[np.int32], typical_px: float, shape: tuple[int, ...]) -> bool:
+    left, top, width, height, area = (int(value) for value in row)
+    is_cut = left == 0 or top == 0 or left + width == shape[1] or top + height == shape[0]
+    fills = area >= _LEAST_EXTENT * width * height
+    return not is_cut and fills and _LEAST_AREA * typical_px <= area <= _MOST_AREA * typical_px
