@@ -115,7 +115,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="quality",
-            version=3,
+            version=4,
             queue="cpu",
             needs=("videos", "clips", "entities", "masklets", "transcript", "instructions"),
             result_type=dm.QualityResult,

@@ -84,7 +84,7 @@ def gather(options: CalibrateOptions, advance: Advance = lambda *_: None) -> Mat
     for place, audit in enumerate(audits):
         results = results_of(audit, partial(_advance, advance, place, len(audits)))
         kept = [one for one in results if options.without_knob not in one.knobs]
-        examples += [one for video in kept for one in _examples(video)]
+        examples += [one for video in kept for one in _examples(video, audit.noise)]
         sources.append(_source(audit, options, len(kept)))
     return Material(examples=tuple(examples), sources=tuple(sources))
 
@@ -104,11 +104,13 @@ def _source(audit: AuditOptions, options: CalibrateOptions, videos: int) -> dict
     }
 
 
-def _examples(video: Audited) -> Iterator[Example]:
-    """A video under another noise is the same video: it must not be fitted to and judged at once."""
+def _examples(video: Audited, noise: str) -> Iterator[Example]:
+    """A video under another noise is the same video, which must not be fitted to and judged at once; its
+    pairs have other twins there."""
     for verdict in video.verdicts:
         seen = video.features[verdict.pair.instruction_id]
-        yield Example(video=video.name, features=seen, is_wrong=not verdict.is_right)
+        keys = "+".join(f"{noise} {key}" for key in verdict.pair.set_key.split("+") if key)
+        yield Example(video=video.name, features=seen, is_wrong=not verdict.is_right, set_key=keys)
 
 
 def fit(material: Material) -> Filter:

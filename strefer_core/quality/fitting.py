@@ -28,6 +28,7 @@ from strefer_core.errors import InputError
 from strefer_core.quality.checks import CHECKS
 from strefer_core.quality.features import direction, signal_of
 from strefer_core.quality.filters import Bar, Bin, Data, Filter, Limit, SignalFigures, Tree
+from strefer_core.quality.twins import worst_of_twins
 
 TARGETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)
 FOLDS = 5
@@ -49,6 +50,7 @@ class Example:
     video: str  # pairs of one video stand or fall together
     features: Mapping[str, float]
     is_wrong: bool
+    set_key: str = ""  # see `twins`
 
 
 def fit_filter(examples: Sequence[Example], sources: Sequence[Mapping[str, Any]], seed: int = 0) -> Filter:
@@ -74,6 +76,7 @@ def _fit(examples: Sequence[Example], sources: Sequence[Mapping[str, Any]], seed
     videos = np.array([one.video for one in examples])
     raw, estimates = _out_of_fold(table, wrong, videos, names)
     curve = _curve(raw, wrong)
+    judged = worst_of_twins(estimates, [_across(one) for one in examples])  # as the stage does
     model = _model(names).fit(table, wrong)
     made = Filter(
         made_by=f"strefer {installed_version('strefer')}, scikit-learn {installed_version('scikit-learn')}",
@@ -82,7 +85,7 @@ def _fit(examples: Sequence[Example], sources: Sequence[Mapping[str, Any]], seed
         trees=tuple(_tree(predictors[0].nodes) for predictors in model._predictors),
         curve=curve,
         limits=tuple(_limits(names, table)),
-        bars=tuple(_bar(target, estimates, wrong, videos, seed) for target in TARGETS),
+        bars=tuple(_bar(target, judged, wrong, videos, seed) for target in TARGETS),
         reliability=tuple(reliability(estimates, wrong)),
         signals=tuple(_signal_figures(names, table, wrong)),
         data=_data(examples, sources),
@@ -99,6 +102,11 @@ def _check(examples: Sequence[Example]) -> None:
             f"{len(examples)} pairs of {videos} videos, {wrong} of them wrong: a filter needs {FOLDS} videos "
             f"and {_LEAST_WRONG} pairs of each kind at least; calibrate on more videos or with more noise"
         )
+
+
+def _across(one: Example) -> str:
+    """Its set keys, told from those of other videos."""
+    return "+".join(f"{one.video} {key}" for key in one.set_key.split("+") if key)
 
 
 def _model(names: Sequence[str]) -> HistGradientBoostingClassifier:
@@ -260,7 +268,10 @@ def _area(badness: Floats, wrong: Bools) -> float | None:
 
 
 def _data(examples: Sequence[Example], sources: Sequence[Mapping[str, Any]]) -> Data:
-    lines = (json.dumps([one.video, dict(one.features), one.is_wrong], sort_keys=True) for one in examples)
+    lines = (
+        json.dumps([one.video, dict(one.features), one.is_wrong, one.set_key], sort_keys=True)
+        for one in examples
+    )
     digest = hashlib.sha256()
     for line in lines:
         digest.update(line.encode())

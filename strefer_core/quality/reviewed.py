@@ -50,4 +50,5 @@ def _of_video(results: dict[str, dm.Result], decided: dict[str, Review]) -> Iter
                 video=videos.video.video_id,
                 features=features(item, given, values),
                 is_wrong=review.decision != "accept",
+                set_key=item.set_key,
             )

@@ -19,6 +19,7 @@ from strefer_core.quality.features import features
 from strefer_core.quality.filters import load_filter
 from strefer_core.quality.measured import Measured, Values
 from strefer_core.quality.pairs import Pairs
+from strefer_core.quality.twins import worst_of_twins
 from strefer_core.stages.leaks import words
 
 
@@ -85,7 +86,8 @@ def _flags(given: Measured, values: Values, config: QualityConfig) -> Iterator[d
 def _estimates(given: Measured, values: Values, config: QualityConfig) -> Iterator[dm.Flag]:
     fitted = load_filter(config.filter)
     threshold = fitted.threshold(config.target_error)
-    chances = fitted.estimate([features(item, given, values) for item in given.instructions])
+    alone = fitted.estimate([features(item, given, values) for item in given.instructions])
+    chances = worst_of_twins(alone, [item.set_key for item in given.instructions])
     for item, chance in zip(given.instructions, chances, strict=True):
         yield _flag(item.instruction_id, ESTIMATE, float(chance), threshold, has_filter=True)
 

@@ -22,6 +22,7 @@ from strefer_core.quality.filters import Filter, Tree, load_filter
 from strefer_core.quality.fitting import Example, fit_filter, safe_threshold
 from strefer_core.quality.measured import Measured
 from strefer_core.quality.relying import NAMES, relies_on
+from strefer_core.quality.twins import worst_of_twins
 from strefer_core.stages import instructions, quality, transcript
 from tests.samples import Sample, rich, task
 
@@ -223,6 +224,34 @@ def test_with_a_filter_a_sign_alone_stops_nothing_but_a_broken_rule_does(tmp_pat
     empty = replace(first, turns=(first.turns[0], dm.Turn(role="gpt", text=".")))
     spoilt = replace(given, instructions=(empty, *given.instructions[1:]))
     assert checked(spoilt, worse, kind).quarantined_ids == (first.instruction_id,)
+
+
+def test_twins_are_kept_or_left_out_together(tmp_path: Path) -> None:
+    """A filter that doubts what is answered with no: its twins, answered with yes, must go with it."""
+    path = tmp_path / "doubts.json"
+    doubts = Tree(
+        feature=(0, -1, -1), threshold=(0.5, 0, 0), missing_left=(True,) * 3,
+        left=(1, 0, 0), right=(2, 0, 0), value=(0, -9, 9),
+    )  # fmt: skip
+    parts = {
+        "features": ("is_negative",), "trees": (doubts,), "baseline": 0.0, "limits": (),
+        "curve": ((0, 0), (1, 1)),
+    }  # fmt: skip
+    path.write_text(load_filter(shipped()[0]).model_copy(update=parts).text())
+    given = measured(rich())
+    kept = set(checked(given, rich(), QualityConfig(filter=str(path))).accepted_ids)
+    doubted = {item.set_key for item in given.instructions if item.is_negative and item.set_key}
+    twins = [item for item in given.instructions if item.set_key in doubted and not item.is_negative]
+    others = [item for item in given.instructions if not item.is_negative and item.set_key not in doubted]
+    assert twins
+    assert others
+    assert not kept & {item.instruction_id for item in twins}
+    assert kept >= {item.instruction_id for item in others}
+
+
+def test_a_conversation_has_the_twins_of_all_its_questions() -> None:
+    chances = np.array([0.1, 0.2, 0.3, 0.05, 0.9])
+    assert worst_of_twins(chances, ["a", "a", "b", "a+b", ""]).tolist() == [0.2, 0.2, 0.3, 0.3, 0.9]
 
 
 def test_another_filter_is_another_computation(tmp_path: Path) -> None:
