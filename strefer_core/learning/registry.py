@@ -11,11 +11,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from strefer_core.errors import InputError, StoreError
-from strefer_core.stages.published import FileEntry, Objects
-from strefer_core.store.files import sha256_of, whole_file
+from strefer_core.errors import InputError
+from strefer_core.stages.published import (
+    FileEntry,
+    Objects,
+    VersionManifest,
+    fetch_published,
+    read_manifest,
+)
+from strefer_core.store.files import sha256_of
 
 PREFIX = "models"
 FORMAT = "strefer-model/1"
@@ -24,14 +28,9 @@ CARD = "README.md"
 _SUFFIXES = {".safetensors", ".json", ".txt", ".model", ".jinja"}
 
 
-class ModelManifest(BaseModel):
-    """What a version holds, and what it was made from."""
+class ModelManifest(VersionManifest):
+    """Of a model: also what it was made from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: str
-    version: str
-    files: list[FileEntry]
     dataset_version: str
     base: str | None
     preset: str
@@ -82,16 +81,7 @@ def _entry(path: Path) -> FileEntry:
 
 def open_model(objects: Objects, version: str) -> ModelManifest:
     """A published model's manifest. Raises InputError where there is none, StoreError where it is damaged."""
-    key = manifest_key(version)
-    if not objects.exists(key):
-        raise InputError(f"no model {version!r}: {key} is not in the object store")
-    try:
-        manifest = ModelManifest.model_validate_json(objects.get_bytes(key))
-    except ValidationError as error:
-        raise StoreError(f"the manifest of model {version} is damaged: {error}") from error
-    if manifest.format != FORMAT or manifest.version != version:
-        raise StoreError(f"{key} is a {manifest.format} of version {manifest.version}")
-    return manifest
+    return read_manifest(objects, manifest_key(version), version, ModelManifest, FORMAT)
 
 
 def fetch_model(objects: Objects, version: str, folder: Path) -> Path:
@@ -104,8 +94,5 @@ def fetch_model(objects: Objects, version: str, folder: Path) -> Path:
         path = folder / entry.name
         if path.exists() and sha256_of(path) == entry.sha256:
             continue
-        with whole_file(path) as part:
-            objects.fetch(f"{PREFIX}/{version}/{entry.name}", part)
-            if sha256_of(part) != entry.sha256:
-                raise StoreError(f"{entry.name} of model {version} is not what was published")
+        fetch_published(objects, f"{PREFIX}/{version}/{entry.name}", entry, path)
     return folder

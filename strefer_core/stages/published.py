@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -34,16 +34,24 @@ class FileEntry(BaseModel):
     bytes: int
 
 
-class Manifest(BaseModel):
-    """What a version holds. Nothing in it depends on when or where it was made."""
+class VersionManifest(BaseModel):
+    """What any published version holds. Nothing in it depends on when or where it was made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str
     version: str
+    files: list[FileEntry]
+
+
+M = TypeVar("M", bound=VersionManifest)
+
+
+class Manifest(VersionManifest):
+    """Of a dataset."""
+
     strefer_version: str
     counts: dict[str, Any]
-    files: list[FileEntry]
     lineage: dict[str, Any]  # {"file": ..., "config": the pipeline's configuration}
 
 
@@ -64,13 +72,34 @@ class Dataset:
         entry = next((entry for entry in self.manifest.files if entry.name == name), None)
         if entry is None:
             raise InputError(f"dataset {self.manifest.version} has no file {name!r}")
-        with whole_file(path) as part:
-            self.objects.fetch(f"{PREFIX}/{self.manifest.version}/{name}", part)
-            if part.stat().st_size != entry.bytes or sha256_of(part) != entry.sha256:
-                raise StoreError(
-                    f"{name} of dataset {self.manifest.version} is not what was published; "
-                    "restore the object, or publish the dataset again under a new version"
-                )
+        fetch_published(self.objects, f"{PREFIX}/{self.manifest.version}/{name}", entry, path)
+
+
+def fetch_published(objects: Objects, key: str, entry: FileEntry, path: Path) -> None:
+    """Write a published file to `path`. Raises StoreError where it is not what the manifest's entry says."""
+    with whole_file(path) as part:
+        objects.fetch(key, part)
+        if part.stat().st_size != entry.bytes or sha256_of(part) != entry.sha256:
+            raise StoreError(f"{key} is not what was published; restore the object, or publish a new version")
+
+
+def read_manifest(objects: Objects, key: str, version: str, kind: type[M], format_name: str) -> M:
+    """The manifest of a published version.
+
+    Raises:
+        InputError: no such version, or one that was never finished.
+        StoreError: the manifest is damaged, or another's.
+    """
+    what = format_name.split("/")[0].removeprefix("strefer-")
+    if not objects.exists(key):
+        raise InputError(f"no {what} {version!r}: {key} is not in the object store")
+    try:
+        manifest = kind.model_validate_json(objects.get_bytes(key))
+    except ValidationError as error:
+        raise StoreError(f"the manifest of {what} {version} is damaged: {error}") from error
+    if manifest.format != format_name or manifest.version != version:
+        raise StoreError(f"{key} is a {manifest.format} of version {manifest.version}")
+    return manifest
 
 
 def open_dataset(objects: Objects, version: str, *, verify: bool = True) -> Dataset:
@@ -85,19 +114,10 @@ def open_dataset(objects: Objects, version: str, *, verify: bool = True) -> Data
         InputError: no such version, or one that was never finished (it has no manifest).
         StoreError: the manifest or a file is damaged or missing.
     """
-    key = manifest_key(version)
-    if not objects.exists(key):
-        raise InputError(f"no dataset {version!r}: {key} is not in the object store")
-    try:
-        manifest = Manifest.model_validate_json(objects.get_bytes(key))
-    except ValidationError as error:
-        raise StoreError(f"the manifest of dataset {version} is damaged: {error}") from error
-    if manifest.format != FORMAT or manifest.version != version:
-        raise StoreError(f"{key} is a {manifest.format} of version {manifest.version}")
-    dataset = Dataset(manifest, objects)
+    dataset = Dataset(read_manifest(objects, manifest_key(version), version, Manifest, FORMAT), objects)
     if verify:
         with tempfile.TemporaryDirectory(prefix="strefer-verify-") as folder:
-            for entry in manifest.files:
+            for entry in dataset.manifest.files:
                 dataset.fetch(entry.name, Path(folder) / "file")
     return dataset
 

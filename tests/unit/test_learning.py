@@ -187,7 +187,7 @@ def test_a_damaged_or_absent_model_is_told(tmp_path: Path) -> None:
     objects = FolderObjects(tmp_path / "objects")
     version = publish(saved(tmp_path / "a"), objects).version
     objects.put_bytes(f"models/{version}/config.json", b"spoiled")
-    with pytest.raises(StoreError, match=r"config\.json of model"):
+    with pytest.raises(StoreError, match=r"config\.json is not what was published"):
         registry.fetch_model(objects, version, tmp_path / "here")
     with pytest.raises(InputError, match="no model 'another'"):
         registry.open_model(objects, "another")
