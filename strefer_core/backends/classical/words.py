@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from strefer_core.backends.classical.attributes import SHAPES
+from strefer_core.backends.classical.attributes import COLOUR_NAMES, SHAPES
 from strefer_core.backends.classical.looks import Look
 from strefer_core.backends.interfaces import EntityDescription
 
 _SIZE_RATIO = 1.6  # of areas: less is not seen as another size
 _SIDE_GAP = 0.12  # of the frame's width
 _CLEAR_PATTERN = 0.6  # of 1; clothes and shadows show half a pattern
+_MAYBE_SHAPE = 0.2  # share of the looks
+_MAYBE_COLOUR = 0.25  # share of the thing
 _GOES = {"left": "moves left", "right": "moves right", "up": "moves up", "down": "moves down"}
 
 Qualifiers = dict[int, tuple[str, str]]  # place -> attribute (name, value)
@@ -57,10 +59,15 @@ def _telling(looks: Sequence[Look], place: int) -> dict[str, str] | None:
 
 
 def _fits(looks: Sequence[Look], place: int, other: int) -> bool:
-    """Whether colour and noun of one thing fit another: a yellow circle is a yellow object, too."""
+    """Whether colour and noun of one thing may fit another: a yellow circle is a yellow object, too, and what
+    looked like a hexagon on every fifth look may be one."""
     noun, others = noun_of(looks[place])[0], noun_of(looks[other])[0]
-    is_kind = noun == others or (noun == "object" and others != "person")
-    return is_kind and looks[place].colour == looks[other].colour
+    is_kind = (
+        noun == others
+        or (noun == "object" and others != "person")
+        or looks[other].shapes.get(noun, 0.0) >= _MAYBE_SHAPE
+    )
+    return is_kind and looks[other].colours[COLOUR_NAMES.index(looks[place].colour)] >= _MAYBE_COLOUR
 
 
 def _expression(look: Look, words: dict[str, str]) -> str:
