@@ -44,7 +44,7 @@ def measure(
     taken: NDArray[np.bool_],
     boxes: Mapping[int, Sequence[Detection]],
     noun: int,
-    colour: str | None,
+    named: tuple[str, str | None],
 ) -> BirthQuality:
     """Measure the masks of one entity.
 
@@ -54,7 +54,7 @@ def measure(
         taken: likewise, of all entities together.
         boxes: of the frames that the detector looked at, by index.
         noun: place of the entity's noun in the boxes' `noun_scores`.
-        colour: that it is named by; None: by none.
+        named: noun and colour of its name; None: it tells no colour.
     """
     own = [tight_box(mask) for mask in masks]
     areas = [int(np.count_nonzero(mask)) for mask in masks]
@@ -65,9 +65,9 @@ def measure(
         position_jump=position_jump(own),
         loss_sharpness=loss_sharpness(footage, areas),
         appearance_similarity=appearance_similarity(footage, masks),
-        colour_agreement=colour_agreement(shares, colour),
-        colour_margin=colour_margin(shares, colour),
-        alike_share=alike_share(footage, masks, taken, colour),
+        colour_agreement=colour_agreement(shares, named[1]),
+        colour_margin=colour_margin(shares, named[1]),
+        alike_share=alike_share(footage, masks, taken, colour=named[1], noun=named[0]),
     )
 
 

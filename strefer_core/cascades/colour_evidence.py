@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from strefer_core.backends.classical.attributes import COLOUR_NAMES, colour_places, colour_shares
+from strefer_core.backends.classical.attributes import (
+    COLOUR_NAMES,
+    colour_places,
+    colour_shares,
+    outlines_of,
+)
+from strefer_core.backends.classical.matching import noun_score
 from strefer_core.backends.interfaces import Footage
 
 Masks = NDArray[np.bool_]  # (F, H, W) on the sampled frames
@@ -18,6 +24,8 @@ _LOOKS = 12  # frames that are searched for something else of the colour
 _LEAST_AREA, _MOST_AREA = 1 / 3, 3.0  # of the mask's: what is far smaller or larger is no other such thing
 _LEAST_EXTENT = 0.35  # of its box: a thing fills it, a strip of meadow or the rim of a wall does not
 _RIM_PX = 7  # around masks, where their own colours spill over
+_GAP_PX = 5  # of the other colour in stripes and checks
+_MAY_BE = 0.25  # of `noun_score`: a creature's outline is no circle, a small one may be anything
 
 
 def shares_of(footage: Footage, masks: Masks) -> NDArray[np.float64]:
@@ -46,18 +54,20 @@ def colour_margin(shares: NDArray[np.float64], colour: str | None) -> float | No
     return float(usual[place] - np.delete(usual, place).max())
 
 
-def alike_share(footage: Footage, masks: Masks, taken: Masks, colour: str | None) -> float | None:
+def alike_share(footage: Footage, masks: Masks, taken: Masks, colour: str | None, noun: str) -> float | None:
     """Share of the frames looked at, 0..1, that show a patch of the named colour, about as large as the
-    entity, on no masklet: something that the name may fit as well, and that nobody tracked.
+    entity and of an outline that its noun may have, on no masklet: something that the name may fit as well,
+    and that nobody tracked.
 
     Args:
         footage: the working frames.
         masks: of the entity.
         taken: of all entities together.
         colour: that it is named by.
+        noun: likewise.
 
     Returns:
-        None for no name, one that is not known, or a track that is never visible.
+        None for no colour, one that is not known, or a track that is never visible.
     """
     areas = masks.sum(axis=(1, 2))
     if colour not in COLOUR_NAMES or not areas.any():
@@ -65,8 +75,8 @@ def alike_share(footage: Footage, masks: Masks, taken: Masks, colour: str | None
     typical = float(np.median(areas[areas > 0]))
     looks = np.unique(np.linspace(0, len(masks) - 1, _LOOKS).round().astype(int))
     place = COLOUR_NAMES.index(colour)
-    found = [_has_patch(footage.images[footage.sampled[i]], taken[i], place, typical) for i in looks]
-    return float(np.mean(found))
+    patches = (_patches(footage.images[footage.sampled[i]], taken[i], place, typical) for i in looks)
+    return float(np.mean([any(_may_be(noun, patch) for patch in found) for found in patches]))
 
 
 def taken_by(masks: Sequence[Masks]) -> Masks:
@@ -74,12 +84,26 @@ def taken_by(masks: Sequence[Masks]) -> Masks:
     return np.asarray(np.logical_or.reduce(list(masks)))
 
 
-def _has_patch(image: NDArray[np.uint8], taken: NDArray[np.bool_], place: int, typical_px: float) -> bool:
-    free = cv2.dilate(taken.astype(np.uint8), np.ones((_RIM_PX, _RIM_PX), np.uint8)) == 0
-    patches = ((colour_places(image) == place) & free).astype(np.uint8)
-    patches = cv2.morphologyEx(patches, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(patches, connectivity=8)
-    return any(_is_thing(row, typical_px, patches.shape) for row in stats[1:])
+def _patches(
+    image: NDArray[np.uint8], taken: NDArray[np.bool_], place: int, typical_px: float
+) -> Iterator[NDArray[np.bool_]]:
+    """(H, W) of each patch of a colour that is about as large as a thing; gaps of a pattern are closed."""
+    free = cv2.dilate(taken.astype(np.uint8), _square(_RIM_PX)) == 0
+    shown = ((colour_places(image) == place) & free).astype(np.uint8)
+    shown = cv2.morphologyEx(shown, cv2.MORPH_CLOSE, _square(_GAP_PX))
+    shown = cv2.morphologyEx(shown, cv2.MORPH_OPEN, _square(3))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(shown, connectivity=8)
+    for label, row in enumerate(stats[1:], start=1):
+        if _is_thing(row, typical_px, shown.shape):
+            yield labels == label
+
+
+def _square(side_px: int) -> NDArray[np.uint8]:
+    return np.ones((side_px, side_px), np.uint8)
+
+
+def _may_be(noun: str, patch: NDArray[np.bool_]) -> bool:
+    return noun_score(noun, outlines_of(patch), 0.0) >= _MAY_BE
 
 
 def _is_thing(row: NDArray[np.int32], typical_px: float, shape: tuple[int, ...]) -> bool:

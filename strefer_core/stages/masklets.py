@@ -47,7 +47,7 @@ def make_masklet(
     working = one.track.masks[footage.sampled]
     taken = taken_by([other.track.masks[footage.sampled] for other in outcome.found])
     noun = outcome.nouns.index(entity.generalized_noun)
-    colour = dict(entity.attributes).get("colour")
+    named = entity.noun, dict(entity.attributes).get("colour")
     masks = [resize(mask, footage.height_px, footage.width_px) for mask in working]
     return dm.Masklet(
         masklet_id=masklet_id,
@@ -62,5 +62,5 @@ def make_masklet(
         start_frame_index=one.track.detection.frame_index,
         forward_backward_iou=one.track.forward_backward_iou,
         assignment_score=one.score,
-        **asdict(measure(footage, working, taken, outcome.boxes, noun, colour)),
+        **asdict(measure(footage, working, taken, outcome.boxes, noun, named)),
     )

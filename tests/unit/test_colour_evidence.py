@@ -47,33 +47,48 @@ def test_what_looks_alike_and_is_not_tracked_is_noticed(
     rgb: tuple[int, int, int], since: int, expected: float
 ) -> None:
     shown, own = film((HERE, RED), (THERE, rgb), since=since), masks_at(HERE)
-    assert alike_share(shown, own, own, "red") == expected
+    assert alike_share(shown, own, own, "red", "object") == expected
+
+
+@pytest.mark.parametrize(
+    ("noun", "expected"), [("square", 1.0), ("object", 1.0), ("star", 0.0), ("circle", 0.0)]
+)
+def test_only_what_the_noun_may_fit_counts(noun: str, expected: float) -> None:
+    shown, own = film((HERE, RED), (THERE, RED)), masks_at(HERE)
+    assert alike_share(shown, own, own, "red", noun) == expected
+
+
+def test_a_striped_thing_is_one_patch() -> None:
+    shown, own = film((HERE, RED), (THERE, RED)), masks_at(HERE)
+    for row in range(THERE[1] + 4, THERE[1] + SIDE, 8):
+        shown.images[:, row : row + 4, THERE[0] : THERE[0] + SIDE] = (245, 245, 245)
+    assert alike_share(shown, own, own, "red", "object") == 1.0
 
 
 def test_what_another_masklet_covers_is_known() -> None:
     shown = film((HERE, RED), (THERE, RED))
     own, other = masks_at(HERE), masks_at(THERE)
-    assert alike_share(shown, own, taken_by([own, other]), "red") == 0.0
+    assert alike_share(shown, own, taken_by([own, other]), "red", "object") == 0.0
 
 
 def test_a_strip_of_ground_is_no_thing() -> None:
     shown, own = film((HERE, RED)), masks_at(HERE)
     shown.images[:, 80:84, :] = RED
-    assert alike_share(shown, own, own, "red") == 0.0
+    assert alike_share(shown, own, own, "red", "object") == 0.0
 
 
 def test_a_patch_far_larger_or_smaller_is_no_rival() -> None:
     shown, own = film((HERE, RED)), masks_at(HERE)
     shown.images[:, 10:90, 60:150] = RED
     shown.images[:, 10:16, 30:36] = RED
-    assert alike_share(shown, own, own, "red") == 0.0
+    assert alike_share(shown, own, own, "red", "object") == 0.0
 
 
 def test_a_name_without_a_known_colour_says_nothing() -> None:
     shown, own = film((HERE, RED)), masks_at(HERE)
     shares = shares_of(shown, own)
-    assert alike_share(shown, own, own, None) is None
-    assert alike_share(shown, own, own, "mauve") is None
+    assert alike_share(shown, own, own, None, "object") is None
+    assert alike_share(shown, own, own, "mauve", "object") is None
     assert colour_margin(shares, "mauve") is None
     assert colour_agreement(shares, None) is None
     assert colour_margin(shares_of(shown, np.zeros_like(own)), "red") is None
