@@ -215,7 +215,7 @@ class ServedEndpoint(_Section):
 
 
 class ModelsConfig(_Section):
-    """Models that worker processes load and keep, and where their weights go. Nothing here changes a result."""
+    """Models that worker processes load and keep. Nothing here changes a result."""
 
     budget_bytes: int | None = Field(
         None, ge=0, description="Most bytes that one process keeps of models; unset: a share of the GPU's"
