@@ -1,4 +1,4 @@
-"""A real Celery worker and a real Redis: a process that loses its GPU, a drain, a served model that is away."""
+"""A real Celery worker and a real Redis: a process that loses its GPU, a drain, a server that is away."""
 
 from __future__ import annotations
 
