@@ -174,6 +174,26 @@ def test_a_process_that_loses_its_gpu_ends_and_its_video_goes_to_a_new_one(bench
     assert worker.queue_length("cpu") == 0
 
 
+def test_memory_that_ends_shrinks_batches_and_costs_at_most_its_own_video(bench: Bench) -> None:
+    bench.send(fits="memory 8", tight="memory 3", never="memory 0", after="memory 8")
+    process = bench.start()
+    bench.wait_until_ended("fits", "tight", "never", "after")
+    states = {name: bench.run(name) for name in ("fits", "tight", "never", "after")}
+    assert {name: run.status for name, run in states.items() if run} == {
+        "fits": "done", "tight": "done", "never": "failed", "after": "done"
+    }  # fmt: skip
+    never = states["never"]
+    assert never is not None
+    assert (never.error_class, never.is_retryable, never.attempts) == ("TooLargeForDevice", True, 1)
+    assert "item 0 of 8 (0) does not fit" in str(never.reason)
+    pids = {pid for name in states for pid in bench.marks("begun", name)}
+    assert len(pids) == 1, "the process goes on"
+    assert len((bench.folder / "marks" / "loaded").read_text().splitlines()) == 1, "and keeps its model"
+    assert len((bench.folder / "marks" / "batch-of-8").read_text().splitlines()) == 2
+    assert len((bench.folder / "marks" / "batch-of-2").read_text().splitlines()) == 4
+    assert bench.drain(process) == 0
+
+
 def test_a_drain_ends_the_stage_and_takes_nothing_new(bench: Bench) -> None:
     process = bench.start()
     bench.send(first="wait", second="go on")
