@@ -187,7 +187,10 @@ class ServedEndpoint(_Section):
         900.0, gt=0, description="Longest wait for a usable answer, all tries and samples together"
     )
     max_tries: int = Field(5, ge=1, description="Tries of a call that the server does not answer")
-    max_concurrency: int = Field(16, ge=1, description="Questions of one process at a time")
+    max_concurrency: int = Field(16, ge=1, description="Questions of one process at a time, at most")
+    max_away_s: float = Field(
+        3600.0, ge=0, description="So long a video waits for a server that is away; then it has failed"
+    )
     prompt_price: float | None = Field(None, ge=0, description="Per million prompt tokens; unset: unknown")
     completion_price: float | None = Field(None, ge=0, description="Per million completion tokens")
 
@@ -212,6 +215,21 @@ class ServedEndpoint(_Section):
         if not (text.isascii() and (text.isprintable() and " " not in text)):
             raise ValueError("a key is printable ASCII without blanks")
         return key if text else None
+
+
+class ModelsConfig(_Section):
+    """Models that worker processes load and keep. Nothing here changes a result."""
+
+    budget_bytes: int | None = Field(
+        None, ge=0, description="Most bytes that one process keeps of models; unset: a share of the GPU's"
+    )
+    device_share: float = Field(
+        0.6, gt=0, le=1, description="That share of its memory; the rest is for the work itself"
+    )
+    weights_dir: Path | None = Field(None, description="Where fetched weights are kept; default under home")
+    offline: bool = Field(
+        False, description="Never ask the hub: only folders, S3 and what was fetched before"
+    )
 
 
 class GateConfig(_Section):
@@ -320,6 +338,7 @@ class Settings(BaseSettings):
     )
     vlm: ServedEndpoint = ServedEndpoint()  # a model that sees; the same server as `llm` may be named
     llm: ServedEndpoint = ServedEndpoint()
+    models: ModelsConfig = ModelsConfig()
     gate: GateConfig = GateConfig()
     alerts: AlertsConfig = AlertsConfig()
     learning: LearningConfig = LearningConfig()
@@ -329,6 +348,11 @@ class Settings(BaseSettings):
     def video_cache_dir(self) -> Path:
         """Where this machine keeps fetched videos."""
         return self.cache_dir or home() / "cache" / "videos"
+
+    @property
+    def weights_folder(self) -> Path:
+        """Where this machine keeps the weights that it fetched."""
+        return self.models.weights_dir or home() / "cache" / "weights"
 
     @property
     def job_folder(self) -> Path:
