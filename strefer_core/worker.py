@@ -19,18 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_shutdown
+from celery.signals import worker_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from strefer_core import metrics
 from strefer_core.config import PipelineConfig, settings
 from strefer_core.data_model import StageRun
-from strefer_core.errors import MismatchError, StoreError
+from strefer_core.errors import ConfigError, MismatchError, StoreError
 from strefer_core.pipeline import STAGES, Busy, StageRequest, run_stage
 from strefer_core.store.cache import fetch_video
 from strefer_core.store.catalog import Catalog
 from strefer_core.store.objects import ObjectStore, open_objects
+from strefer_core.torchvision_guard import check_torchvision
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,15 @@ def run_job_task(job_id: str) -> None:
         folder=now.job_folder,
         max_attempts=now.max_attempts,
     )
+
+
+@worker_init.connect
+def _begin(**_: Any) -> None:
+    """A worker whose models cannot be imported ends at once: each of its tasks would fail."""
+    try:
+        check_torchvision()
+    except ConfigError as error:
+        raise SystemExit(f"strefer worker: {error}") from None
 
 
 @worker_process_shutdown.connect

@@ -16,6 +16,7 @@ from rich.text import Text
 from strefer_core.config import home, settings
 from strefer_core.console import emit, table
 from strefer_core.errors import StreferError
+from strefer_core.torchvision_guard import torchvision_fault
 
 
 @dataclass(frozen=True)
@@ -102,16 +103,13 @@ def distribution_finding(extra: str, names: tuple[str, ...]) -> Finding:
 
 def torchvision_finding() -> Finding:
     """A torchvision that does not fit torch makes every transformers import fail with a misleading error."""
+    fault = torchvision_fault()
+    if fault:
+        return Finding("torchvision", "broken", fault)
     try:
-        installed = version("torchvision")
+        return Finding("torchvision", "ok", version("torchvision"))
     except PackageNotFoundError:
         return Finding("torchvision", "ok", "absent, as it should be beside a CPU build of torch")
-    try:
-        import_module("torchvision")
-    except (ImportError, RuntimeError) as error:
-        hint = f"{installed} is installed but cannot be imported ({error}); pip uninstall torchvision"
-        return Finding("torchvision", "broken", hint)
-    return Finding("torchvision", "ok", installed)
 
 
 def gpu_finding() -> Finding:
