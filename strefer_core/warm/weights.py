@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from strefer_core.config import settings
@@ -222,7 +222,7 @@ def _from_hub(name: str, revision: str | None, sha256: str) -> Path:
 def _hub_errors(source: str) -> Iterator[None]:
     from huggingface_hub import errors
 
-    client: tuple[type[Exception], ...] = errors.HfHubHTTPError.__bases__  # type: ignore[assignment]
+    client: tuple[Any, ...] = errors.HfHubHTTPError.__bases__
     try:  # among the bases is the error of the HTTP client that this version has
         yield
     except errors.LocalEntryNotFoundError as error:
