@@ -94,9 +94,14 @@ def config(as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--gpu", is_flag=True, help="Instead: which models run where, and what they lack.")
 @as_json
-def doctor(as_json: bool) -> None:
+def doctor(gpu: bool, as_json: bool) -> None:
     """Check what this machine can run and what it can reach. Exits 1 if something is broken."""
+    if gpu:
+        from strefer_core.commands import doctor_gpu
+
+        sys.exit(0 if doctor_gpu.check(as_json=as_json) else 1)
     from strefer_core.commands import doctor as command
 
     sys.exit(0 if command.check(as_json=as_json) else 1)

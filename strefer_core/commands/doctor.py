@@ -28,6 +28,8 @@ class Finding:
     detail: str
 
 
+COLOURS = {"ok": "green", "absent": "yellow", "broken": "red"}
+
 EXTRAS = {
     "video": ("av", "cv2", "imagehash", "pycocotools", "scenedetect"),
     "models": ("torch", "transformers"),
@@ -44,8 +46,7 @@ DISTRIBUTIONS = {
 def check(*, as_json: bool) -> bool:
     """Run every check and print the findings; True where nothing is broken."""
     findings = list(run_checks())
-    colour = {"ok": "green", "absent": "yellow", "broken": "red"}
-    rows = [[f.check, Text(f.state, style=colour[f.state]), f.detail] for f in findings]
+    rows = [[f.check, Text(f.state, style=COLOURS[f.state]), f.detail] for f in findings]
     human = table("Doctor", ["check", "state", "detail"], rows)
     emit([asdict(finding) for finding in findings], as_json=as_json, human=human)
     return not any(finding.state == "broken" for finding in findings)
