@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from celery import Celery, Task
 from celery.signals import worker_init, worker_process_shutdown
@@ -40,7 +40,22 @@ log = logging.getLogger(__name__)
 VISIBILITY_TIMEOUT_S = 6 * 3600
 """Redis hands an unacknowledged message out again after this long: above the longest stage."""
 
+Urgency = Literal["interactive", "nightly"]
+"""Of a message: somebody waits for it, or it may wait until nobody does."""
+
+PRIORITIES: dict[str, dict[Urgency, int]] = {
+    "redis": {"interactive": 0, "nightly": 9},  # the lower is taken first
+    "rabbitmq": {"interactive": 9, "nightly": 0},  # the higher is
+}
+"""Redis keeps one list per priority: `gpu`, and `gpu`, two separators, `9`."""
+
 app = Celery("strefer")
+
+
+def broker() -> str:
+    """Which kind of broker the settings name: a key of PRIORITIES."""
+    url = settings().broker_url.get_secret_value()
+    return "rabbitmq" if url.startswith(("amqp", "pyamqp")) else "redis"
 
 
 def _configuration() -> dict[str, Any]:
@@ -56,7 +71,12 @@ def _configuration() -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "broker_connection_retry_on_startup": True,
-        "broker_transport_options": {"visibility_timeout": VISIBILITY_TIMEOUT_S},
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "priority_steps": sorted(PRIORITIES["redis"].values()),
+            "queue_order_strategy": "priority",
+        },
+        "task_queue_max_priority": max(PRIORITIES["rabbitmq"].values()) if broker() == "rabbitmq" else None,
     }
 
 
@@ -241,8 +261,14 @@ def broker_errors() -> Iterator[None]:
         raise StoreError(f"the broker does not answer: {error}") from error
 
 
-def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -> None:
+def send(
+    stage: str,
+    pairs: Iterable[tuple[str, str]],
+    config: PipelineConfig,
+    urgency: Urgency = "interactive",
+) -> None:
     """Send one message per (video_id, fingerprint) to the stage's queue. Raises StoreError."""
+    options = {"queue": STAGES[stage].queue, "priority": PRIORITIES[broker()][urgency]}
     dumped = config.model_dump(mode="json")
     with broker_errors(), app.producer_pool.acquire(block=True) as producer:
         for video_id, fingerprint in pairs:
@@ -253,7 +279,7 @@ def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -
                 "config": dumped,
                 "sent_at_s": time.time(),
             }
-            run_stage_task.apply_async((message,), queue=STAGES[stage].queue, producer=producer)
+            run_stage_task.apply_async((message,), producer=producer, **options)
 
 
 def send_job(job_id: str, queue: str) -> None:

@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.text import Text
 
@@ -253,7 +253,7 @@ def server_finding(server: str, now: Settings) -> Finding:
     """Whether a server answers and has the models that the stages ask it for."""
     endpoint = getattr(now, server)
     wanted = sorted({one.model for one in served(now.pipeline) if one.server == server})
-    bad = "broken" if wanted else "absent"
+    bad: Literal["broken", "absent"] = "broken" if wanted else "absent"
     try:
         listed = served_models(server, endpoint)
     except (BackendError, ConfigError) as error:
