@@ -341,6 +341,11 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, description="Starts of one stage on one video before it counts as failed"
     )
+    rate_limit: str = Field(
+        "",
+        pattern=r"^(\d+/[smh])?$",
+        description="Most videos that one worker begins: 30/m, 1/s, 500/h; empty: as many as it can",
+    )
     vlm: ServedEndpoint = ServedEndpoint()  # a model that sees; the same server as `llm` may be named
     llm: ServedEndpoint = ServedEndpoint()
     models: ModelsConfig = ModelsConfig()

@@ -76,6 +76,8 @@ def _configuration() -> dict[str, Any]:
             "priority_steps": sorted(PRIORITIES["redis"].values()),
             "queue_order_strategy": "priority",
         },
+        # Celery's token bucket is one per worker and task, and a worker of ours serves one queue.
+        "task_annotations": {"strefer.run_stage": {"rate_limit": settings().rate_limit or None}},
         "task_queue_max_priority": max(PRIORITIES["rabbitmq"].values()) if broker() == "rabbitmq" else None,
     }
 
