@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from operators.alerts import Alert
 from operators.assets import DATASETS, INSTRUCTIONS, VIDEOS
+from operators.urgency import urgency_of
 from strefer_core.batching import batches
 from strefer_core.config import settings
 from strefer_core.errors import InputError
@@ -114,7 +115,8 @@ def find_videos(after: str, before: str) -> list[list[str]]:
 
 
 def _announce(asset: Asset, drop_ids: Sequence[JsonValue]) -> Iterator[Metadata]:
-    yield Metadata(asset, {"drop_ids": list(drop_ids)})
+    urgency = urgency_of(get_current_context())
+    yield Metadata(asset, {"drop_ids": list(drop_ids), "urgency": urgency})
 
 
 @task(outlets=[VIDEOS], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)

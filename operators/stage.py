@@ -16,6 +16,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from operators.triggers import StageTrigger, counts, verdict
+from operators.urgency import urgency_of
 from strefer_core.config import settings
 from strefer_core.pipeline import STAGES, fingerprints, is_settled
 
@@ -84,7 +85,8 @@ class StageOperator(BaseOperator):
         )  # fmt: skip
         # What another try or run has asked for already is on its way: attach to it, send no second message.
         to_send = catalog.open_batch(batch, self.stage, eligible, missing)
-        worker.send(self.stage, [(v, f) for v, f in missing.items() if v in to_send], config)
+        urgency = urgency_of(context)
+        worker.send(self.stage, [(v, f) for v, f in missing.items() if v in to_send], config, urgency)
         tolerance = float(self.failure_tolerance)
         if not missing:
             outcome = catalog.batch_outcome(batch)
@@ -97,6 +99,7 @@ class StageOperator(BaseOperator):
                 stage=self.stage,
                 config=config.model_dump(mode="json"),
                 failure_tolerance=tolerance,
+                urgency=urgency,
             ),
             method_name="execute",
             timeout=self.wait_limit,

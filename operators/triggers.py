@@ -20,6 +20,7 @@ from strefer_core.errors import StoreError
 
 if TYPE_CHECKING:
     from strefer_core.store.catalog import BatchOutcome, Catalog
+    from strefer_core.worker import Urgency
 
 POLL_S = 1.0
 LOST_CHECK_S = 15.0
@@ -97,16 +98,23 @@ class StageTrigger(BaseTrigger):
     """
 
     def __init__(
-        self, *, batch_id: str, stage: str, config: Mapping[str, Any], failure_tolerance: float
+        self,
+        *,
+        batch_id: str,
+        stage: str,
+        config: Mapping[str, Any],
+        failure_tolerance: float,
+        urgency: Urgency = "interactive",  # of triggers that an earlier version has stored
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.batch_id = batch_id
         self.stage = stage
         self.config = dict(config)
         self.failure_tolerance = failure_tolerance
+        self.urgency = urgency
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("batch_id", "stage", "config", "failure_tolerance")
+        names = ("batch_id", "stage", "config", "failure_tolerance", "urgency")
         return "operators.triggers.StageTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -154,7 +162,7 @@ class StageTrigger(BaseTrigger):
     def _send(self, pairs: set[tuple[str, str]]) -> None:
         from strefer_core import worker
 
-        worker.send(self.stage, sorted(pairs), PipelineConfig.model_validate(self.config))
+        worker.send(self.stage, sorted(pairs), PipelineConfig.model_validate(self.config), self.urgency)
 
     def _outcome(self) -> BatchOutcome:
         from strefer_core import worker

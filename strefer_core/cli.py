@@ -7,8 +7,10 @@ part did not answer. Everything heavy is imported inside its command, so that `-
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
@@ -18,6 +20,21 @@ from strefer_core.errors import ConfigError, InputError, StackError, StoreError,
 FILE = click.Path(path_type=Path)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def loads_models(command: Callable[P, R]) -> Callable[P, R]:
+    """Stops a command that may load models where an installed torchvision would break every one of them."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        from strefer_core.torchvision_guard import check_torchvision
+
+        check_torchvision()
+        return command(*args, **kwargs)
+
+    return guarded
 
 
 class Commands(click.Group):
@@ -77,9 +94,14 @@ def config(as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--gpu", is_flag=True, help="Instead: which models run where, and what they lack.")
 @as_json
-def doctor(as_json: bool) -> None:
+def doctor(gpu: bool, as_json: bool) -> None:
     """Check what this machine can run and what it can reach. Exits 1 if something is broken."""
+    if gpu:
+        from strefer_core.commands import doctor_gpu
+
+        sys.exit(0 if doctor_gpu.check(as_json=as_json) else 1)
     from strefer_core.commands import doctor as command
 
     sys.exit(0 if command.check(as_json=as_json) else 1)
@@ -100,6 +122,7 @@ def weights(source: str, sha256: str, as_json: bool) -> None:
 @click.argument("videos", nargs=-1, required=True, type=FILE)
 @click.option("--out", "out_dir", required=True, type=FOLDER, help="Folder for dataset and overlays.")
 @as_json
+@loads_models
 def run(videos: tuple[Path, ...], out_dir: Path, as_json: bool) -> None:
     """Run every stage on VIDEOS (files or folders) in this process: no Airflow, no server."""
     from strefer_core.commands import run as command
@@ -207,6 +230,7 @@ def render(seed: int, videos: int, out_dir: Path, knobs: tuple[str, ...], as_jso
 @click.option("--jobs", type=click.IntRange(1), help="Processes; default: one per core.")
 @click.option("--out", "out_dir", type=FOLDER, help="Write pictures of the worst cases here.")
 @as_json
+@loads_models
 def probe(
     paths: tuple[Path, ...], cascades: tuple[str, ...], sweep: str, as_json: bool, **given: Any
 ) -> None:
@@ -315,6 +339,7 @@ def calibrate(out: Path, reviews: bool, leave_out: bool, as_json: bool, **given:
 @click.option("--jobs", type=click.IntRange(1), help="Processes that make items; default: one per core.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the intervals.")
 @as_json
+@loads_models
 def evaluate(model: str, as_json: bool, **given: Any) -> None:
     """Evaluate MODEL (a folder, or url:http://...) on a bench. Exits 1 if videos were missing."""
     from strefer_core.commands import eval as command
@@ -351,6 +376,7 @@ def evaluate(model: str, as_json: bool, **given: Any) -> None:
 @click.option("--tensorboard", is_flag=True, help="Write its event files, too.")
 @click.option("--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="Of TrainingArguments.")
 @as_json
+@loads_models
 def train(as_json: bool, **given: Any) -> None:
     """Train a Video LLM on a dataset; cut off and asked for again, it goes on from its last checkpoint."""
     from strefer_core.commands import train as command
@@ -377,6 +403,7 @@ def train(as_json: bool, **given: Any) -> None:
 @click.option("--region", "region_mode", default="connector", show_default=True, help="Or som, none.")
 @click.option("--time-tokens", "time_mode", default="31", show_default=True, help="Or ours, text, number.")
 @as_json
+@loads_models
 def ablate(name: Any, bench: Path, as_json: bool, **given: Any) -> None:
     """Train variants side by side, with seeds and intervals: groups, leave-one-out, time-tokens, region,
     dataset (filtered or not, pronouns or not), mixture (and which one a regression proposes)."""

@@ -333,8 +333,18 @@ class Settings(BaseSettings):
     job_dir: Path | None = Field(
         None, description="Where workers keep checkpoints and decoded frames of trainings; default under home"
     )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
+        description="Where neural backends run: auto, cpu, cuda or cuda:1; auto is the first GPU, or the CPU",
+    )
     max_attempts: int = Field(
         3, ge=1, description="Starts of one stage on one video before it counts as failed"
+    )
+    rate_limit: str = Field(
+        "",
+        pattern=r"^(\d+/[smh])?$",
+        description="Most videos that one worker begins: 30/m, 1/s, 500/h; empty: as many as it can",
     )
     vlm: ServedEndpoint = ServedEndpoint()  # a model that sees; the same server as `llm` may be named
     llm: ServedEndpoint = ServedEndpoint()

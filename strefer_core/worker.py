@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from celery import Celery, Task
-from celery.signals import worker_process_shutdown
+from celery.signals import worker_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
@@ -28,18 +28,34 @@ from strefer_core import metrics
 from strefer_core.backends import registry
 from strefer_core.config import PipelineConfig, settings
 from strefer_core.data_model import StageRun
-from strefer_core.errors import MismatchError, ProcessPoisoned, ServerAway, StoreError
+from strefer_core.errors import ConfigError, MismatchError, ProcessPoisoned, ServerAway, StoreError
 from strefer_core.pipeline import STAGES, Busy, StageRequest, run_stage, section
 from strefer_core.store.cache import fetch_video
 from strefer_core.store.catalog import Catalog
 from strefer_core.store.objects import ObjectStore, open_objects
+from strefer_core.torchvision_guard import check_torchvision
 
 log = logging.getLogger(__name__)
 
 VISIBILITY_TIMEOUT_S = 6 * 3600
 """Redis hands an unacknowledged message out again after this long: above the longest stage."""
 
+Urgency = Literal["interactive", "nightly"]
+"""Of a message: somebody waits for it, or it may wait until nobody does."""
+
+PRIORITIES: dict[str, dict[Urgency, int]] = {
+    "redis": {"interactive": 0, "nightly": 9},  # the lower is taken first
+    "rabbitmq": {"interactive": 9, "nightly": 0},  # the higher is
+}
+"""Redis keeps one list per priority: `gpu`, and `gpu`, two separators, `9`."""
+
 app = Celery("strefer")
+
+
+def broker() -> str:
+    """Which kind of broker the settings name: a key of PRIORITIES."""
+    url = settings().broker_url.get_secret_value()
+    return "rabbitmq" if url.startswith(("amqp", "pyamqp")) else "redis"
 
 
 def _configuration() -> dict[str, Any]:
@@ -55,7 +71,14 @@ def _configuration() -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "broker_connection_retry_on_startup": True,
-        "broker_transport_options": {"visibility_timeout": VISIBILITY_TIMEOUT_S},
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "priority_steps": sorted(PRIORITIES["redis"].values()),
+            "queue_order_strategy": "priority",
+        },
+        # Celery's token bucket is one per worker and task, and a worker of ours serves one queue.
+        "task_annotations": {"strefer.run_stage": {"rate_limit": settings().rate_limit or None}},
+        "task_queue_max_priority": max(PRIORITIES["rabbitmq"].values()) if broker() == "rabbitmq" else None,
     }
 
 
@@ -178,6 +201,15 @@ def run_job_task(job_id: str) -> None:
     )
 
 
+@worker_init.connect
+def _begin(**_: Any) -> None:
+    """A worker whose models cannot be imported ends at once: each of its tasks would fail."""
+    try:
+        check_torchvision()
+    except ConfigError as error:
+        raise SystemExit(f"strefer worker: {error}") from None
+
+
 @worker_process_shutdown.connect
 def _end(**_: Any) -> None:
     """A worker's child ends without Python's own exit handlers; what it measured is sent before."""
@@ -231,8 +263,14 @@ def broker_errors() -> Iterator[None]:
         raise StoreError(f"the broker does not answer: {error}") from error
 
 
-def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -> None:
+def send(
+    stage: str,
+    pairs: Iterable[tuple[str, str]],
+    config: PipelineConfig,
+    urgency: Urgency = "interactive",
+) -> None:
     """Send one message per (video_id, fingerprint) to the stage's queue. Raises StoreError."""
+    options = {"queue": STAGES[stage].queue, "priority": PRIORITIES[broker()][urgency]}
     dumped = config.model_dump(mode="json")
     with broker_errors(), app.producer_pool.acquire(block=True) as producer:
         for video_id, fingerprint in pairs:
@@ -243,7 +281,7 @@ def send(stage: str, pairs: Iterable[tuple[str, str]], config: PipelineConfig) -
                 "config": dumped,
                 "sent_at_s": time.time(),
             }
-            run_stage_task.apply_async((message,), queue=STAGES[stage].queue, producer=producer)
+            run_stage_task.apply_async((message,), producer=producer, **options)
 
 
 def send_job(job_id: str, queue: str) -> None:

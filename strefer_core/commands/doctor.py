@@ -16,6 +16,7 @@ from rich.text import Text
 from strefer_core.config import home, settings
 from strefer_core.console import emit, table
 from strefer_core.errors import StreferError
+from strefer_core.torchvision_guard import torchvision_fault
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Finding:
     state: Literal["ok", "absent", "broken"]
     detail: str
 
+
+COLOURS = {"ok": "green", "absent": "yellow", "broken": "red"}
 
 EXTRAS = {
     "video": ("av", "cv2", "imagehash", "pycocotools", "scenedetect"),
@@ -43,8 +46,7 @@ DISTRIBUTIONS = {
 def check(*, as_json: bool) -> bool:
     """Run every check and print the findings; True where nothing is broken."""
     findings = list(run_checks())
-    colour = {"ok": "green", "absent": "yellow", "broken": "red"}
-    rows = [[f.check, Text(f.state, style=colour[f.state]), f.detail] for f in findings]
+    rows = [[f.check, Text(f.state, style=COLOURS[f.state]), f.detail] for f in findings]
     human = table("Doctor", ["check", "state", "detail"], rows)
     emit([asdict(finding) for finding in findings], as_json=as_json, human=human)
     return not any(finding.state == "broken" for finding in findings)
@@ -102,16 +104,13 @@ def distribution_finding(extra: str, names: tuple[str, ...]) -> Finding:
 
 def torchvision_finding() -> Finding:
     """A torchvision that does not fit torch makes every transformers import fail with a misleading error."""
+    fault = torchvision_fault()
+    if fault:
+        return Finding("torchvision", "broken", fault)
     try:
-        installed = version("torchvision")
+        return Finding("torchvision", "ok", version("torchvision"))
     except PackageNotFoundError:
         return Finding("torchvision", "ok", "absent, as it should be beside a CPU build of torch")
-    try:
-        import_module("torchvision")
-    except (ImportError, RuntimeError) as error:
-        hint = f"{installed} is installed but cannot be imported ({error}); pip uninstall torchvision"
-        return Finding("torchvision", "broken", hint)
-    return Finding("torchvision", "ok", installed)
 
 
 def gpu_finding() -> Finding:

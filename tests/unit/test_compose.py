@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from strefer_core.config import Settings
+from strefer_core.config import ServedModel, Settings
 from strefer_core.pipeline import STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -155,10 +156,17 @@ def test_every_strefer_variable_is_one_that_the_settings_read() -> None:
     assert {"STREFER_DATABASE_URL", "STREFER_BROKER_URL", "STREFER_OBJECTS_URL"} <= used
 
 
-def test_settings_load_from_the_variables_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SERVICES["worker-cpu"]["environment"].items():
-        with_defaults = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
-        monkeypatch.setenv(name, re.sub(r"\$\{[^}]*\}", "filled-in", with_defaults))
+def with_defaults(value: str) -> str:
+    """A value as compose makes it where no variable is set; a default may hold another one."""
+    while (filled := re.sub(r"\$\{\w+:-([^${}]*)\}", r"\1", value)) != value:
+        value = filled
+    return value
+
+
+@pytest.mark.parametrize("worker", ["worker-cpu", "worker-gpu", "worker-llm", "worker-train"])
+def test_settings_load_from_the_variables_of_a_worker(monkeypatch: pytest.MonkeyPatch, worker: str) -> None:
+    for name, value in SERVICES[worker]["environment"].items():
+        monkeypatch.setenv(name, re.sub(r"\$\{[^}]*\}", "filled-in", with_defaults(value)))
     settings = Settings()
     assert settings.objects_url == "s3://strefer"
     assert settings.database_url.get_secret_value().startswith("postgresql+psycopg2://")
@@ -182,7 +190,7 @@ def test_one_variable_switches_a_stage_to_the_served_model(
     assert environment[f"STREFER_PIPELINE__{variable}__BACKEND"].startswith(f"${{{variable}_BACKEND:-")
     for name, value in environment.items():
         if name.startswith("STREFER_PIPELINE__"):
-            monkeypatch.setenv(name, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value))
+            monkeypatch.setenv(name, with_defaults(value))
     monkeypatch.setenv(f"STREFER_PIPELINE__{variable}__BACKEND", backend)
     assert getattr(Settings().pipeline, variable.lower()).backend == backend
 
@@ -236,6 +244,62 @@ def test_images_are_targets_of_the_dockerfile_and_install_declared_extras() -> N
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for extras in re.findall(r"'\.\[([^\]]+)\]'", dockerfile):
         assert set(extras.split(",")) <= set(declared)
+
+
+def test_every_file_that_an_image_copies_is_sent_to_the_engine() -> None:
+    dockerfile = (ROOT / "infra" / "Dockerfile").read_text()
+    sent = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.M)
+    copied = [name for line in re.findall(r"^COPY (.+)$", dockerfile, re.M) for name in line.split()[:-1]]
+    assert set(copied) <= set(sent)
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_gpu_image_is_built_as_make_builds_its_environment() -> None:
+    dockerfile, makefile = (ROOT / "infra" / "Dockerfile").read_text(), (ROOT / "Makefile").read_text()
+    (without_deps,) = set(re.findall(r"--no-deps ((?:[\w-]+ ?)+)", dockerfile))
+    assert without_deps.strip() in makefile
+    assert "SAM2_BUILD_CUDA=0" in dockerfile
+    assert "SAM2_BUILD_CUDA=0" in makefile
+
+
+def test_a_served_model_of_its_own_is_the_one_that_the_stages_ask_for() -> None:
+    environment = SERVICES["worker-llm"]["environment"]
+    for service, variable in (
+        ("vllm", "STREFER_PIPELINE__TRANSCRIPT__VLM__MODEL"),
+        ("vllm-text", "STREFER_PIPELINE__INSTRUCTIONS__LLM__MODEL"),
+    ):
+        command = SERVICES[service]["command"]
+        assert command[command.index("--model") + 1] == environment[variable]
+        assert "http://localhost:8000/health" in SERVICES[service]["healthcheck"]["test"][1]
+        assert "ports" not in SERVICES[service], "reached inside alone"
+
+
+def test_what_vllm_is_told_in_json_is_json() -> None:
+    command = SERVICES["vllm"]["command"]
+    limits = json.loads(command[command.index("--limit-mm-per-prompt") + 1])
+    most = max(ServedModel().frames, 32)
+    assert limits == {"image": most, "video": 1}
+    assert json.loads(command[command.index("--media-io-kwargs") + 1]) == {"video": {"num_frames": -1}}
+
+
+def seconds(duration: str) -> int:
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
+
+
+def test_a_worker_has_time_for_what_it_has_begun() -> None:
+    assert seconds(SERVICES["worker-llm"]["stop_grace_period"]) > Settings().llm.question_timeout_s
+    assert seconds(SERVICES["worker-gpu"]["stop_grace_period"]) >= 15 * 60
+
+
+def test_weights_and_trainings_outlive_their_containers() -> None:
+    for name, variable in (
+        ("worker-gpu", "STREFER_MODELS__WEIGHTS_DIR"),
+        ("worker-gpu", "HF_HOME"),
+        ("worker-train", "STREFER_JOB_DIR"),
+    ):
+        service = SERVICES[name]
+        mounted = [volume.split(":")[1] for volume in service["volumes"]]
+        assert any(Path(service["environment"][variable]).is_relative_to(folder) for folder in mounted)
 
 
 def test_no_secret_is_written_down_and_every_variable_is_explained() -> None:

@@ -98,7 +98,7 @@ def catalog(monkeypatch: pytest.MonkeyPatch) -> FakeCatalog:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of videos for which a message was sent, in order."""
     messages: list[str] = []
-    monkeypatch.setattr(worker, "send", lambda stage, pairs, config: messages.extend(v for v, _ in pairs))
+    monkeypatch.setattr(worker, "send", lambda stage, pairs, *_: messages.extend(v for v, _ in pairs))
     monkeypatch.setattr(worker, "queue_length", lambda queue: 0)
     return messages
 

@@ -81,6 +81,14 @@ def test_a_broker_that_is_away_is_a_store_error(work: str) -> None:
     assert "the broker does not answer" in done.stdout
 
 
+@pytest.mark.parametrize("limit", ["30/m", ""])
+def test_a_worker_begins_as_many_as_its_settings_allow(limit: str) -> None:
+    code = "from strefer_core import worker; worker.app.finalize(); print(worker.run_stage_task.rate_limit)"
+    env = os.environ | {"STREFER_BROKER_URL": "memory://", "STREFER_RATE_LIMIT": limit}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.strip() == (limit or "None")
+
+
 def test_messages_are_json_and_survive_a_lost_worker() -> None:
     conf = worker.app.conf
     assert (conf.task_serializer, conf.accept_content, conf.task_ignore_result) == ("json", ["json"], True)
