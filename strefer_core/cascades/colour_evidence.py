@@ -21,7 +21,8 @@ Masks = NDArray[np.bool_]  # (F, H, W) on the sampled frames
 
 _WORST = 0.1  # share of the frames that count as its worst
 _LOOKS = 12  # frames that are searched for something else of the colour
-_LEAST_AREA, _MOST_AREA = 1 / 3, 3.0  # of the mask's: what is far smaller or larger is no other such thing
+_LEAST_AREA, _MOST_AREA = 1 / 40, 3.0  # of the mask's: a name without a size fits small ones as well
+_LEAST_PX = 40  # of working size: smaller ones are grain
 _LEAST_EXTENT = 0.35  # of its box: a thing fills it, a strip of meadow or the rim of a wall does not
 _RIM_PX = 7  # around masks, where their own colours spill over
 _GAP_PX = 5  # of the other colour in stripes and checks
@@ -110,4 +111,5 @@ def _is_thing(row: NDArray[np.int32], typical_px: float, shape: tuple[int, ...])
     left, top, width, height, area = (int(value) for value in row)
     is_cut = left == 0 or top == 0 or left + width == shape[1] or top + height == shape[0]
     fills = area >= _LEAST_EXTENT * width * height
-    return not is_cut and fills and _LEAST_AREA * typical_px <= area <= _MOST_AREA * typical_px
+    least, most = max(_LEAST_PX, _LEAST_AREA * typical_px), _MOST_AREA * typical_px
+    return not is_cut and fills and least <= area <= most

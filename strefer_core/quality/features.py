@@ -23,6 +23,9 @@ WORSE_LOWER = (
 is monotone in them. The others may mean either."""
 
 _TRACK = tuple(name for name, check in CHECKS.items() if check.object_kind == "masklet")
+_NAMING = (
+    "alike_share", "colour_agreement", "colour_margin", "area_share", "assignment_score", "assignment_margin",
+)  # fmt: skip
 _SEGMENT = ("action_unseen_share", "direction_agreement", "sample_agreement")
 _PAIR = tuple(
     name
@@ -33,14 +36,20 @@ _PAIR = tuple(
 
 def direction(feature: str) -> int:
     """1 where a filter may only rise with the feature, -1 where it may only fall, 0 where either."""
-    name = feature.removeprefix("own_").removeprefix("any_")
+    name = _signal(feature)
     return 1 if name in WORSE_HIGHER else -1 if name in WORSE_LOWER else 0
 
 
 def signal_of(feature: str) -> str | None:
     """The check behind a feature; None of one that tells of the pair's type or claims."""
-    name = feature.removeprefix("own_").removeprefix("any_")
+    name = _signal(feature)
     return name if name in CHECKS else None
+
+
+def _signal(feature: str) -> str:
+    for prefix in ("own_", "any_", "named_"):
+        feature = feature.removeprefix(prefix)
+    return feature
 
 
 def features(item: dm.Instruction, given: Measured, values: Values) -> dict[str, float]:
@@ -57,11 +66,22 @@ def features(item: dm.Instruction, given: Measured, values: Values) -> dict[str,
     told = [values.get(one, {}) for one in item.source_ids if one in given.segments]
     found = {f"own_{name}": value for name, value in _worst(own, _TRACK)}
     found |= {f"any_{name}": value for name, value in _worst(every, _TRACK)}
+    found |= {f"named_{name}": value for name, value in _worst(_named(item, given, values), _NAMING)}
     found |= {f"own_{name}": value for name, value in _worst(told, _SEGMENT)}
     mine = values.get(item.instruction_id, {})
     found |= {name: mine[name] for name in _PAIR if name in mine}
     found |= {f"type_{row.task_type}": float(row.task_type == item.task_type) for row in task_rows()}
     return found | _counts(item, given, things) | relies_on(item, given.expressions)
+
+
+def _named(item: dm.Instruction, given: Measured, values: Values) -> list[Mapping[str, float]]:
+    """Of the masklets whose entities the pair names: a doubtful name spoils no pair that only points."""
+    said = " ".join(turn.text for turn in item.turns).lower()
+    return [
+        values.get(masklet.masklet_id, {})
+        for entity_id, masklet in given.masklets.items()
+        if given.entities[entity_id].expression.lower().removeprefix("the ") in said
+    ]
 
 
 def _worst(objects: Iterable[Mapping[str, float]], names: Iterable[str]) -> Iterable[tuple[str, float]]:

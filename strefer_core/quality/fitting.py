@@ -244,7 +244,7 @@ def _signal_figures(names: Sequence[str], table: Floats, wrong: Bools) -> list[S
     found = []
     for column, name in enumerate(names):
         signal = signal_of(name)
-        if signal is None or name.startswith("any_"):
+        if signal is None or name.startswith(("any_", "named_")):
             continue
         check, values = CHECKS[signal], table[:, column]
         known = np.isfinite(values)
