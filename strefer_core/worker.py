@@ -3,7 +3,11 @@
 Worker processes are warm: a backend is built on first use and kept for the next videos. Delivery is at
 least once (`acks_late`, `reject_on_worker_lost`); what makes it safe is that a stage run is settled under a
 lock and addressed by its fingerprint, so a second delivery finds it done. States are rows in the catalog,
-so Celery keeps no results. Start a worker with
+so Celery keeps no results.
+
+A process that has lost its GPU ends itself, so that a new one gets its message. A message whose served model
+is away goes to the end of the queue. On SIGTERM a worker finishes what it is at, takes nothing more and gives
+the rest back (Celery's warm shutdown): let it have as long as its longest stage. Start one with
 
     celery -A strefer_core.worker worker -Q gpu -c 1
 """
