@@ -315,6 +315,11 @@ class Settings(BaseSettings):
     job_dir: Path | None = Field(
         None, description="Where workers keep checkpoints and decoded frames of trainings; default under home"
     )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
+        description="Where neural backends run: auto, cpu, cuda or cuda:1; auto is the first GPU, or the CPU",
+    )
     max_attempts: int = Field(
         3, ge=1, description="Starts of one stage on one video before it counts as failed"
     )
