@@ -79,9 +79,11 @@ def groundingdino(folder: Path) -> None:
     )
 
     letters = [*string.ascii_lowercase, *string.digits]
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", ",", "-", *_WORDS]
-    vocabulary += [*letters, *(f"##{letter}" for letter in letters)]
-    vocabulary = list(dict.fromkeys(vocabulary))
+    tokens = ["[MASK]", ",", "-", *_WORDS, *letters, *(f"##{letter}" for letter in letters)]
+    others = iter(dict.fromkeys(tokens))
+    # The model knows where phrases end by the ids that these have in BERT's own vocabulary.
+    fixed = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 1012: ".", 1029: "?"}
+    vocabulary = [fixed.get(i) or next(others, f"[unused{i}]") for i in range(max(fixed) + 1)]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     tokenizer = BertTokenizerFast.from_pretrained(folder, do_lower_case=True)
     swin = SwinConfig(
