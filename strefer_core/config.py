@@ -214,6 +214,21 @@ class ServedEndpoint(_Section):
         return key if text else None
 
 
+class ModelsConfig(_Section):
+    """Models that worker processes load and keep, and where their weights go. Nothing here changes a result."""
+
+    budget_bytes: int | None = Field(
+        None, ge=0, description="Most bytes that one process keeps of models; unset: a share of the GPU's"
+    )
+    device_share: float = Field(
+        0.6, gt=0, le=1, description="That share of its memory; the rest is for the work itself"
+    )
+    weights_dir: Path | None = Field(None, description="Where fetched weights are kept; default under home")
+    offline: bool = Field(
+        False, description="Never ask the hub: only folders, S3 and what was fetched before"
+    )
+
+
 class GateConfig(_Section):
     """Bars that a drop must meet to be published. Nothing here changes a result."""
 
@@ -325,6 +340,7 @@ class Settings(BaseSettings):
     )
     vlm: ServedEndpoint = ServedEndpoint()  # a model that sees; the same server as `llm` may be named
     llm: ServedEndpoint = ServedEndpoint()
+    models: ModelsConfig = ModelsConfig()
     gate: GateConfig = GateConfig()
     alerts: AlertsConfig = AlertsConfig()
     learning: LearningConfig = LearningConfig()
@@ -334,6 +350,11 @@ class Settings(BaseSettings):
     def video_cache_dir(self) -> Path:
         """Where this machine keeps fetched videos."""
         return self.cache_dir or home() / "cache" / "videos"
+
+    @property
+    def weights_folder(self) -> Path:
+        """Where this machine keeps the weights that it fetched."""
+        return self.models.weights_dir or home() / "cache" / "weights"
 
     @property
     def job_folder(self) -> Path:

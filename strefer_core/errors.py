@@ -6,7 +6,8 @@ StreferError
 │   └── LimitExceeded    the video is larger than the settings allow
 ├── ConfigError          the settings are at fault; a person must change them
 ├── BackendError         a model or service gave no usable answer; a retry can help
-│   └── UnusableReply    a served model answers, but nothing of it may be used
+│   ├── UnusableReply    a served model answers, but nothing of it may be used
+│   └── TooLargeForDevice  one item alone does not fit into this device's memory
 ├── StoreError           Postgres, S3 or the broker did not answer; a retry can help
 ├── MismatchError        a result does not answer the request it was made for; a retry can help
 ├── MissingInput         a stage was asked for before the stages that it needs were done
@@ -47,6 +48,12 @@ class BackendError(StreferError):
 
 class UnusableReply(BackendError):
     """A served model answers, and none of its samples may be used. At once it would say the same again."""
+
+    is_retryable = False
+
+
+class TooLargeForDevice(BackendError):
+    """One item alone does not fit into the device's memory. On this worker it never will."""
 
     is_retryable = False
 

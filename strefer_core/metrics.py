@@ -6,6 +6,10 @@
 | `strefer.stage.duration` | histogram | s | `stage`, `status`: from the start of the attempt to its outcome |
 | `strefer.stage.queue.duration` | histogram | s | `stage`: from sending a message to its start on a worker |
 | `strefer.backend.load.duration` | histogram | s | `backend`: building it, once per process |
+| `strefer.model.load.duration` | histogram | s | `model`: weights from disk to the device |
+| `strefer.model.uses` | counter | {use} | `model`, `outcome`: hit (it was kept), load |
+| `strefer.model.evictions` | counter | {model} | `model`: let go, because memory was wanted |
+| `strefer.model.kept` | up-down counter | By | `model`: bytes of it that are kept now |
 
 `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._METRICS_ENDPOINT`) switches them on, over HTTP unless
 `OTEL_EXPORTER_OTLP_PROTOCOL=grpc`; `OTEL_METRICS_EXPORTER` names another exporter ("console", or any that is
@@ -26,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from strefer_core.data_model import StageRun
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Counter, Histogram
+    from opentelemetry.metrics import Counter, Histogram, UpDownCounter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricReader
 
@@ -46,6 +50,10 @@ class Instruments:
     duration: Histogram
     queue: Histogram
     load: Histogram
+    model_load: Histogram
+    model_uses: Counter
+    model_evictions: Counter
+    model_kept: UpDownCounter
 
 
 _of_process: dict[int, Instruments | None] = {}  # by process id: a forked child must not share its parent's
@@ -71,6 +79,26 @@ def backend_loaded(backend: str, elapsed_s: float) -> None:
         found.load.record(elapsed_s, {"backend": backend})
 
 
+def model_used(model: str, *, is_hit: bool) -> None:
+    """A model was asked for: it was kept, or had to be loaded."""
+    if found := _instruments():
+        found.model_uses.add(1, {"model": model, "outcome": "hit" if is_hit else "load"})
+
+
+def model_loaded(model: str, elapsed_s: float, size_bytes: int) -> None:
+    """A model was loaded in this process, which keeps it from now on."""
+    if found := _instruments():
+        found.model_load.record(elapsed_s, {"model": model})
+        found.model_kept.add(size_bytes, {"model": model})
+
+
+def model_evicted(model: str, size_bytes: int) -> None:
+    """A kept model was let go."""
+    if found := _instruments():
+        found.model_evictions.add(1, {"model": model})
+        found.model_kept.add(-size_bytes, {"model": model})
+
+
 def start(reader: MetricReader) -> Instruments:
     """Measure in this process from now on, for one reader; for tests, and for `_instruments`."""
     from opentelemetry.sdk.metrics import MeterProvider
@@ -93,6 +121,10 @@ def start(reader: MetricReader) -> Instruments:
         duration=seconds("strefer.stage.duration", "from the start of an attempt to its outcome"),
         queue=seconds("strefer.stage.queue.duration", "from sending a message to its start on a worker"),
         load=seconds("strefer.backend.load.duration", "building a backend, once per process"),
+        model_load=seconds("strefer.model.load.duration", "loading a model's weights to its device"),
+        model_uses=meter.create_counter("strefer.model.uses", unit="{use}", description="by outcome"),
+        model_evictions=meter.create_counter("strefer.model.evictions", unit="{model}", description="let go"),
+        model_kept=meter.create_up_down_counter("strefer.model.kept", unit="By", description="kept models"),
     )
     _of_process[os.getpid()] = found
     return found
