@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file
 
 from strefer_core.backends.interfaces import Footage
 from strefer_core.backends.neural.groundingdino import (
@@ -21,7 +23,7 @@ from strefer_core.backends.neural.groundingdino import (
     merged,
     noun_scores,
 )
-from strefer_core.backends.neural.groundingdino_package import GroundingDinoPackageDetector
+from strefer_core.backends.neural.groundingdino_package import GroundingDinoPackageDetector, converted
 from strefer_core.backends.neural.pixels import Pixels
 from strefer_core.backends.neural.prompts import Prompt
 from strefer_core.errors import ConfigError, TooLargeForDevice
@@ -212,6 +214,18 @@ def test_scores_are_those_of_the_nouns_own_tokens(tiny: Path) -> None:
     np.testing.assert_allclose([one.box for one in boxes], corners, atol=1e-3)
 
 
+@pytest.mark.parametrize("nouns", [["person"], ["dog", "st. bernard", "red ball"], ["a cat", "zebra"]])
+def test_both_implementations_agree_on_the_same_weights(tiny: Path, nouns: list[str]) -> None:
+    pytest.importorskip("groundingdino", reason="groundingdino-py is in the GPU environment only")
+    folder, seen = tiny / "groundingdino", footage(150, 97)
+    kinds = (GroundingDinoDetector, GroundingDinoPackageDetector)
+    ours, theirs = (kind(folder, "cpu", torch.float32, 2).detect(seen, [0, 1, 2], nouns) for kind in kinds)
+    for some, others in zip(ours, theirs, strict=True):
+        assert len(some) == len(others) > 0
+        np.testing.assert_allclose(table(some)[:, 4:], table(others)[:, 4:], atol=1e-4)
+        np.testing.assert_allclose(table(some)[:, :4], table(others)[:, :4], atol=0.01)
+
+
 def test_pixels_are_those_of_the_image_processor(tiny: Path) -> None:
     from transformers import AutoImageProcessor
 
@@ -282,6 +296,31 @@ def test_boxes_of_one_prompt_do_not() -> None:
 def test_no_prompt_no_boxes() -> None:
     assert merged([], 2).boxes.shape == (0, 4)
     assert merged([], 2).scores.shape == (0, 2)
+
+
+# The other implementation.
+
+
+def test_the_package_is_missed_with_a_way_out(tiny: Path) -> None:
+    if find_spec("groundingdino"):
+        pytest.skip("groundingdino-py is installed here")
+    with pytest.raises(ConfigError, match=r"not installed.*implementation to transformers"):
+        GroundingDinoPackageDetector(tiny / "groundingdino", "cpu", torch.float32, 1)
+
+
+def test_every_weight_has_a_counterpart(tiny: Path) -> None:
+    weights = load_file(tiny / "groundingdino/model.safetensors")
+    found = converted(weights)
+    layer = "transformer.decoder.layers.1.self_attn.in_proj_weight"
+    source = "model.decoder.layers.1.self_attn"
+    parts = [weights[f"{source}.{part}.weight"] for part in ("query", "key", "value")]
+    assert torch.equal(found[layer], torch.cat(parts))
+    assert torch.equal(
+        found["bert.encoder.layer.0.attention.self.key.weight"],
+        weights["model.text_backbone.encoder.layer.0.attention.self.key.weight"],
+    )
+    with pytest.raises(ValueError, match=r"no counterpart of model\.other"):
+        converted({"model.other.weight": torch.zeros(1)})
 
 
 # Folders that are no checkpoint.
