@@ -106,7 +106,7 @@ def groundingdino(folder: Path) -> None:
     config = GroundingDinoConfig(
         backbone_config=swin,
         text_config=bert,
-        d_model=32,
+        d_model=256,  # the other implementation, groundingdino-py, knows no other width
         encoder_layers=2,
         decoder_layers=2,
         encoder_ffn_dim=64,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from strefer_core.errors import ConfigError
 
@@ -29,3 +31,9 @@ def loading(folder: Path, what: str) -> Iterator[None]:
         raise ConfigError(f"{what} cannot be loaded: {error}; pip install 'strefer[models]'") from error
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{folder} is no usable checkpoint of {what}: {error}") from error
+
+
+def pretrained(class_name: str, folder: Path, **options: Any) -> Any:
+    """What a class of transformers makes of a local folder; never asks the hub."""
+    found = getattr(import_module("transformers"), class_name)
+    return found.from_pretrained(folder, local_files_only=True, **options)

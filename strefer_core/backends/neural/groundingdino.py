@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core.backends.interfaces import Detection, Footage, Images
-from strefer_core.backends.neural.checkpoint import loading
+from strefer_core.backends.neural.checkpoint import loading, pretrained
 from strefer_core.backends.neural.devices import mixed
 from strefer_core.backends.neural.pixels import Pixels
 from strefer_core.backends.neural.prompts import Marks, Prompt, prompts_of
@@ -77,14 +77,12 @@ class GroundingDino:
 
         Raises:
             ConfigError: the scores are no numbers, for which the precision is too low.
-            torch.OutOfMemoryError: one frame by itself is too large for the device.
+            TooLargeForDevice: one frame by itself does not fit into the device's memory.
         """
         images = [footage.images[footage.sampled[index]] for index in frame_indices]
         asked = [self._ask(images, prompt, len(nouns)) for prompt in self.prompts(nouns)]
         answers = [merged([answer[place] for answer in asked], len(nouns)) for place in range(len(images))]
-        return [
-            _detections(index, answer, footage) for index, answer in zip(frame_indices, answers, strict=True)
-        ]
+        return [_detections(index, answer) for index, answer in zip(frame_indices, answers, strict=True)]
 
     def prompts(self, nouns: Sequence[str]) -> list[Prompt]:
         """The texts that ask for these nouns; made once for each set of them."""
@@ -128,7 +126,7 @@ class GroundingDino:
             raise ConfigError(
                 f"GroundingDINO computes no numbers in {self._dtype}: set masklets.detector.dtype to float32"
             )
-        return [Answer(boxes=boxes, scores=scores) for boxes, scores in zip(*found, strict=True)]
+        return [_worthy(boxes, scores) for boxes, scores in zip(*found, strict=True)]
 
 
 class GroundingDinoDetector(GroundingDino):
@@ -146,11 +144,9 @@ class GroundingDinoDetector(GroundingDino):
 
     def __init__(self, folder: Path, device: str, dtype: torch.dtype, batch: int) -> None:
         with loading(folder, "GroundingDINO"):
-            from transformers import AutoImageProcessor, AutoModelForZeroShotObjectDetection, AutoTokenizer
-
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-            model: Any = AutoModelForZeroShotObjectDetection.from_pretrained(folder, local_files_only=True)
+            tokenizer = pretrained("AutoTokenizer", folder)
+            processor = pretrained("AutoImageProcessor", folder)
+            model = pretrained("AutoModelForZeroShotObjectDetection", folder)
         self.model = model.to(device).eval()
         super().__init__(
             tokenizer=tokenizer,
@@ -168,7 +164,7 @@ class GroundingDinoDetector(GroundingDino):
 
 
 def noun_scores(logits: torch.Tensor, prompt: Prompt, noun_count: int) -> torch.Tensor:
-    """Logits (B, Q, L) to scores (B, Q, nouns): of each noun the best of its tokens, 0 if not in the prompt."""
+    """Logits (B, Q, L) to scores (B, Q, nouns): of each noun the best of its tokens; 0: not in the prompt."""
     import torch
 
     chances = logits.float().sigmoid()
@@ -179,22 +175,27 @@ def noun_scores(logits: torch.Tensor, prompt: Prompt, noun_count: int) -> torch.
 
 
 def merged(answers: Sequence[Answer], noun_count: int) -> Answer:
-    """The boxes of all prompts about one frame; each with the scores of those that lie where it does."""
-    if not answers:
-        return Answer(boxes=np.zeros((0, 4)), scores=np.zeros((0, noun_count)))
-    if len(answers) == 1:
-        return answers[0]
-    boxes = np.concatenate([answer.boxes for answer in answers])
-    own = np.concatenate([answer.scores for answer in answers])
-    scores = own.copy()
-    start = 0
-    for answer in answers:
-        near = _iou(boxes, answer.boxes) >= _SAME_BOX_IOU
-        near[start : start + len(answer.boxes)] = False  # its own nouns it has answered itself
-        start += len(answer.boxes)
-        lent = np.where(near[:, :, None], answer.scores[None], 0.0).max(axis=1, initial=0.0)
-        scores = np.maximum(scores, lent)
-    return Answer(boxes=boxes, scores=scores)
+    """The boxes of all prompts about one frame.
+
+    What lies where a box of another prompt does is the same thing, so it has that one's scores as well: no
+    prompt asks for all nouns, and a box would seem to answer to none of the others.
+    """
+    boxes = np.concatenate([np.zeros((0, 4)), *(answer.boxes for answer in answers)])
+    own = np.concatenate([np.zeros((0, noun_count)), *(answer.scores for answer in answers)])
+    if len(answers) < 2:
+        return Answer(boxes=boxes, scores=own)
+    is_same = _iou(boxes, boxes) >= _SAME_BOX_IOU
+    prompt = np.repeat(range(len(answers)), [len(answer.boxes) for answer in answers])
+    is_same[prompt[:, None] == prompt[None]] = False
+    lent = [np.where(is_same, column[None], 0.0).max(axis=1, initial=0.0) for column in own.T]
+    return Answer(boxes=boxes, scores=np.maximum(own, np.stack(lent, axis=1)))
+
+
+def _worthy(boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> Answer:
+    """The boxes that any noun names well enough and that are at least a pixel wide and high."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    keep = (scores.max(axis=1, initial=0.0) >= _MIN_SCORE) & (sides >= 1).all(axis=1)
+    return Answer(boxes=boxes[keep], scores=scores[keep])
 
 
 def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -215,19 +216,16 @@ def _xyxy(places: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return torch.cat(corners, dim=-1)
 
 
-def _detections(index: int, answer: Answer, footage: Footage) -> list[Detection]:
-    """Boxes that are worth it and at least a pixel wide and high, best first."""
+def _detections(index: int, answer: Answer) -> list[Detection]:
+    """Best first."""
     best = answer.scores.max(axis=1, initial=0.0)
-    sides = answer.boxes[:, 2:] - answer.boxes[:, :2]
-    order = np.argsort(-best, kind="stable")
     return [
         Detection(
             frame_index=int(index),
-            box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+            box=(x0, y0, x1, y1),
             score=float(best[place]),
-            noun_scores=tuple(map(float, answer.scores[place])),
+            noun_scores=tuple(answer.scores[place].tolist()),
         )
-        for place in order
-        if best[place] >= _MIN_SCORE and (sides[place] >= 1).all()
-        for box in (answer.boxes[place],)
+        for place in np.argsort(-best, kind="stable")
+        for x0, y0, x1, y1 in [answer.boxes[place].tolist()]
     ]

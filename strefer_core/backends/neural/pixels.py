@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from strefer_core.backends.interfaces import Images
 from strefer_core.errors import ConfigError
 
@@ -39,18 +41,15 @@ class Pixels:
             std=tuple(processor.image_std),
         )
 
-    def tensor(self, images: Sequence[Images] | Images, device: str) -> torch.Tensor:
-        """Frames (B, H, W, 3) uint8 RGB of one size to (B, 3, height, width) float32 on the device."""
-        import numpy as np
+    def tensor(self, images: Sequence[Images], device: str) -> torch.Tensor:
+        """Frames (H, W, 3) uint8 RGB of one size to (B, 3, height, width) float32 on the device."""
         import torch
-        from torch.nn.functional import interpolate
 
-        frames = torch.from_numpy(np.ascontiguousarray(np.stack(images))).to(device).permute(0, 3, 1, 2)
-        size = self.size_of(*frames.shape[-2:])
-        resized = interpolate(frames.float(), size=size, mode="bilinear", antialias=True)
-        values = resized.round().clamp(0, 255) / 255  # as of pictures, which hold whole numbers
+        frames = torch.from_numpy(np.stack(list(images))).to(device).permute(0, 3, 1, 2).float()
+        height, width = self.size_of(*frames.shape[-2:])
+        resized = _resized(_resized(frames, frames.shape[-2], width), height, width)
         mean, std = (torch.tensor(each, device=device).view(1, 3, 1, 1) for each in (self.mean, self.std))
-        return (values - mean) / std
+        return (resized / 255 - mean) / std
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) after resizing."""
@@ -59,3 +58,11 @@ class Pixels:
         # The longer side is cut off, the shorter one rounded: what the models were trained and tested with.
         short, long = max(1, round(exact)), max(1, int(exact * longer / shorter))
         return (long, short) if height > width else (short, long)
+
+
+def _resized(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Whole numbers again, as Pillow has them, which resizes one side after the other."""
+    from torch.nn.functional import interpolate
+
+    exact = interpolate(frames, size=(height, width), mode="bilinear", antialias=True)
+    return (exact + 0.5).floor().clamp(0, 255)

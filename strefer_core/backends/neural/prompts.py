@@ -62,7 +62,7 @@ def _prompt(
     nouns: Sequence[tuple[int, ...]], places: dict[tuple[int, ...], list[int]], marks: Marks
 ) -> Prompt:
     ids = [marks.start]
-    spans = {}
+    spans: dict[int, tuple[int, int]] = {}
     for tokens in nouns:
         span = len(ids), len(ids) + len(tokens)
         spans |= dict.fromkeys(places[tokens], span)
