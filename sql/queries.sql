@@ -13,16 +13,26 @@ join pg_temp.incoming on r.video_id = doc->>'video_id' and r.fingerprint = doc->
 where r.stage = :stage
 
 -- name: start_run
--- A row left at `running` is a process that died: one more attempt. Anything else begins a new budget.
+-- A row left at `running` is a process that died: one more attempt; unless it says why it waits, then it is
+-- the same one. Anything else begins a new budget.
 insert into stage_runs as run (video_id, stage, fingerprint, status, worker)
 values (:video_id, :stage, :fingerprint, 'running', :worker)
 on conflict (video_id, stage, fingerprint) do update set
     status = 'running',
-    attempts = case when run.status = 'running' then run.attempts + 1 else 1 end,
+    attempts = case
+        when run.status <> 'running' then 1
+        when run.reason is null then run.attempts + 1
+        else run.attempts
+    end,
     started_at = now(),
     worker = excluded.worker,
     result_key = null, reason = null, error_class = null, is_retryable = false, compute_s = 0, finished_at = null
 returning attempts
+
+-- name: postpone_run
+-- Only what runs can wait: a verdict that came meanwhile (a near-duplicate) stays.
+update stage_runs set reason = :reason
+where video_id = :video_id and stage = :stage and fingerprint = :fingerprint and status = 'running'
 
 -- name: finish_run
 -- Writing the same outcome again keeps the first `finished_at`: nothing changes.

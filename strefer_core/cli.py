@@ -86,6 +86,17 @@ def doctor(as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("source")
+@click.option("--sha256", default="", help="Checksum that they must have.")
+@as_json
+def weights(source: str, sha256: str, as_json: bool) -> None:
+    """Fetch weights (a folder, s3://bucket/prefix, owner/name[@revision]) and print their checksum."""
+    from strefer_core.commands import weights as command
+
+    command.show(source, sha256, as_json=as_json)
+
+
+@main.command()
 @click.argument("videos", nargs=-1, required=True, type=FILE)
 @click.option("--out", "out_dir", required=True, type=FOLDER, help="Folder for dataset and overlays.")
 @as_json

@@ -187,7 +187,10 @@ class ServedEndpoint(_Section):
         900.0, gt=0, description="Longest wait for a usable answer, all tries and samples together"
     )
     max_tries: int = Field(5, ge=1, description="Tries of a call that the server does not answer")
-    max_concurrency: int = Field(16, ge=1, description="Questions of one process at a time")
+    max_concurrency: int = Field(16, ge=1, description="Questions of one process at a time, at most")
+    max_away_s: float = Field(
+        3600.0, ge=0, description="So long a video waits for a server that is away; then it has failed"
+    )
     prompt_price: float | None = Field(None, ge=0, description="Per million prompt tokens; unset: unknown")
     completion_price: float | None = Field(None, ge=0, description="Per million completion tokens")
 
@@ -215,7 +218,7 @@ class ServedEndpoint(_Section):
 
 
 class ModelsConfig(_Section):
-    """Models that worker processes load and keep, and where their weights go. Nothing here changes a result."""
+    """Models that worker processes load and keep. Nothing here changes a result."""
 
     budget_bytes: int | None = Field(
         None, ge=0, description="Most bytes that one process keeps of models; unset: a share of the GPU's"

@@ -7,11 +7,13 @@ StreferError
 ├── ConfigError          the settings are at fault; a person must change them
 ├── BackendError         a model or service gave no usable answer; a retry can help
 │   ├── UnusableReply    a served model answers, but nothing of it may be used
+│   ├── ServerAway       a served model is gone or takes nothing more; waiting helps
 │   └── TooLargeForDevice  one item alone does not fit into this device's memory
 ├── StoreError           Postgres, S3 or the broker did not answer; a retry can help
 ├── MismatchError        a result does not answer the request it was made for; a retry can help
 ├── MissingInput         a stage was asked for before the stages that it needs were done
 ├── WorkerLost           the process died on this video again and again; a retry can help elsewhere
+├── ProcessPoisoned      the process has lost its GPU; only another process can go on
 └── StackError           a part of the embedded stack did not start or stop
 """
 
@@ -52,6 +54,10 @@ class UnusableReply(BackendError):
     is_retryable = False
 
 
+class ServerAway(BackendError):
+    """A served model is gone, or takes nothing more. The question is not at fault: later it is answered."""
+
+
 class TooLargeForDevice(BackendError):
     """One item alone does not fit into the device's memory. On this worker it never will."""
 
@@ -84,3 +90,7 @@ class WorkerLost(StreferError):
     """The stage's process died on this video as often as the settings allow (out of memory, killed)."""
 
     is_retryable = True
+
+
+class ProcessPoisoned(StreferError):
+    """The process has lost its GPU: whatever it computes next fails too. It must end."""

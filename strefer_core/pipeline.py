@@ -30,10 +30,19 @@ from strefer_core import data_model as dm
 from strefer_core import metrics
 from strefer_core.backends import registry
 from strefer_core.config import PipelineConfig
-from strefer_core.errors import InputError, MismatchError, MissingInput, StreferError, WorkerLost
+from strefer_core.errors import (
+    InputError,
+    MismatchError,
+    MissingInput,
+    ProcessPoisoned,
+    ServerAway,
+    StreferError,
+    WorkerLost,
+)
 from strefer_core.quality.filter_files import filter_id
 from strefer_core.served.accounting import recording
 from strefer_core.store import documents
+from strefer_core.warm.poison import is_poisoned
 
 log = logging.getLogger(__name__)
 
@@ -199,6 +208,12 @@ class Ledger(Protocol):
     def start(self, video_id: str, stage: str, fingerprint: str) -> int:
         """Note that an attempt begins (status `running`); returns its number, from 1."""
 
+    def postpone(self, run: dm.StageRun, calls: Sequence[dm.ModelCall] = ()) -> None:
+        """Note why a run that began (status `running`) waits, and its calls of served models.
+
+        Its requests stay open, and its next start has the number of this one: nothing died.
+        """
+
     def finish(self, run: dm.StageRun, result: dm.Result | None, calls: Sequence[dm.ModelCall] = ()) -> None:
         """Write the state, the result's rows and the calls of served models that the run made in one
         transaction; writing again changes nothing."""
@@ -278,6 +293,8 @@ def run_stage(
     blobs: Blobs,
     fetch_video: Callable[[str], Path],
     max_attempts: int = 3,
+    waits: bool = False,
+    waited_s: float = 0.0,
 ) -> dm.StageRun:
     """Bring one video to a settled state in one stage and return that state.
 
@@ -287,12 +304,18 @@ def run_stage(
         blobs: where result documents are kept; written before the row that names them.
         fetch_video: video id -> local file.
         max_attempts: starts after which a computation that never ends counts as failed.
+        waits: the caller asks again later where a served model is away, rather than that it is a failure.
+        waited_s: how long it has been asked again so; told where it is a failure in the end.
 
     Returns:
         The settled state; also where it was settled before. Every failure of the computation is a state.
 
     Raises:
         Busy: another process computes it now.
+        ServerAway: a served model is away and `waits`; the attempt does not count.
+        ProcessPoisoned: the process has lost its GPU. The run stays `running`, as after a death of the
+            process, which must follow: so the attempt counts, and a video that does this to every process
+            has failed after `max_attempts`.
         StoreError: the ledger did not answer, so nothing could be settled.
     """
     key = (request.video_id, request.stage, request.fingerprint)
@@ -308,7 +331,12 @@ def run_stage(
             return before
         attempt = ledger.start(*key)
         with recording() as calls:  # of served models; they cost something however the run ends
-            run, result = _Attempt(request, attempt, ledger, blobs, fetch_video).settle(max_attempts)
+            tried = _Attempt(request, attempt, ledger, blobs, fetch_video, waits, waited_s)
+            try:
+                run, result = tried.settle(max_attempts)
+            except ServerAway as error:
+                ledger.postpone(tried.state(status="running", reason=str(error)), calls)
+                raise
         ledger.finish(run, result, calls)
         metrics.stage_ended(run)
         return run
@@ -327,6 +355,8 @@ class _Attempt:
     ledger: Ledger
     blobs: Blobs
     fetch_video: Callable[[str], Path]
+    waits: bool = False
+    waited_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
 
     def settle(self, max_attempts: int) -> tuple[dm.StageRun, dm.Result | None]:
@@ -334,15 +364,16 @@ class _Attempt:
             if self.number > max_attempts:
                 raise WorkerLost(
                     f"{self.request.stage} did not end in {max_attempts} attempts: its process died each "
-                    "time (out of memory?); see the worker's log, then clear the task to try again"
+                    "time (out of memory, a broken GPU?); see the worker's log, then clear the task to try "
+                    "again"
                 )
             tries = Retrying(
-                retry=retry_if_exception(lambda e: isinstance(e, StreferError) and e.is_retryable),
+                retry=retry_if_exception(self.helps_at_once),
                 wait=RETRY_WAITS,
                 stop=stop_after_attempt(max_attempts),
                 reraise=True,
             )
-            result = tries(self.compute)
+            result = tries(self.compute_or_tell)
             check_answers(self.request, result)
             document = dump_document(self.request, result)
             suffix = documents.suffix(STAGES[self.request.stage].result_type)
@@ -350,11 +381,29 @@ class _Attempt:
             return self.state(status="done", result_key=key), result
         except Filtered as outcome:
             return self.state(status="filtered", reason=outcome.reason), outcome.result
+        except ProcessPoisoned:
+            raise
         except StreferError as error:
+            if self.waits and isinstance(error, ServerAway):
+                raise
             return self.failed(error), None
         except Exception as error:  # a bug on one video becomes that video's row; the batch goes on
             log.exception("stage=%s video=%s failed", self.request.stage, self.request.video_id)
             return self.failed(error), None
+
+    def helps_at_once(self, error: BaseException) -> bool:
+        """Whether to try again within this attempt."""
+        is_retryable = isinstance(error, StreferError) and error.is_retryable
+        return is_retryable and not (self.waits and isinstance(error, ServerAway))
+
+    def compute_or_tell(self) -> dm.Result:
+        """`compute`, but an error that leaves the process without its GPU says so."""
+        try:
+            return self.compute()
+        except Exception as error:
+            if is_poisoned(error):
+                raise ProcessPoisoned(f"this process has lost its GPU: {error}") from error
+            raise
 
     def compute(self) -> dm.Result:
         chain = self.request.check()
@@ -362,6 +411,10 @@ class _Attempt:
         inputs = {n: load_result(self.ledger, self.blobs, video_id, n, chain[n]) for n in stage.needs}
         config = section(self.request.config, stage.name)
         name = getattr(config, "backend", None)
+        if name and (servers := registry.entry(stage.name, name).servers):
+            from strefer_core.served.client import hold_for
+
+            hold_for(servers)  # before a video is decoded for nothing
         task = StageTask(
             video_id=video_id,
             fingerprint=self.request.fingerprint,
@@ -374,9 +427,10 @@ class _Attempt:
 
     def failed(self, error: Exception) -> dm.StageRun:
         """A bad input stays bad; anything else may be mended by the time somebody asks again."""
+        waited = f"; waited {self.waited_s:.0f} s for it" if isinstance(error, ServerAway) else ""
         return self.state(
             status="failed",
-            reason=str(error) or repr(error),
+            reason=(str(error) or repr(error)) + waited,
             error_class=type(error).__name__,
             is_retryable=not isinstance(error, InputError),
         )

@@ -11,23 +11,25 @@ so Celery keeps no results. Start a worker with
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from celery import Celery
+from celery import Celery, Task
 from celery.signals import worker_process_shutdown
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from strefer_core import metrics
+from strefer_core.backends import registry
 from strefer_core.config import PipelineConfig, settings
 from strefer_core.data_model import StageRun
-from strefer_core.errors import MismatchError, StoreError
-from strefer_core.pipeline import STAGES, Busy, StageRequest, run_stage
+from strefer_core.errors import MismatchError, ProcessPoisoned, ServerAway, StoreError
+from strefer_core.pipeline import STAGES, Busy, StageRequest, run_stage, section
 from strefer_core.store.cache import fetch_video
 from strefer_core.store.catalog import Catalog
 from strefer_core.store.objects import ObjectStore, open_objects
@@ -79,12 +81,13 @@ def _fetch(video_id: str) -> Path:
 
 @app.task(
     name="strefer.run_stage",
+    bind=True,
     autoretry_for=(StoreError,),
     retry_backoff=True,
     retry_backoff_max=60,
     max_retries=None,
 )
-def run_stage_task(message: dict[str, Any]) -> None:
+def run_stage_task(task: Task, message: dict[str, Any]) -> None:
     """Settle one video in one stage. Does nothing where no open request asks for it any more."""
     key = (message["video_id"], message["stage"], message["fingerprint"])
     if not catalog().is_requested(*key):
@@ -96,6 +99,7 @@ def run_stage_task(message: dict[str, Any]) -> None:
         catalog().finish(refused(key, error), None)
         return
     metrics.queue_waited(request.stage, time.time() - message.get("sent_at_s", time.time()))
+    waited_s = time.time() - message.get("away_since_s", time.time())
     try:
         run_stage(
             request,
@@ -103,11 +107,54 @@ def run_stage_task(message: dict[str, Any]) -> None:
             blobs=objects(),
             fetch_video=_fetch,
             max_attempts=settings().max_attempts,
+            waits=waited_s < max_away_s(request),
+            waited_s=waited_s,
         )
     except Busy:
         log.info("stage=%s video=%s status=busy", request.stage, request.video_id)
         return  # the process that holds the lock closes every request for this computation
+    except ServerAway:
+        send_back(task, message)
+        return
+    except ProcessPoisoned as error:
+        end_process(error)
     catalog().finish_requests(*key)  # also where it was settled before this message came
+
+
+def max_away_s(request: StageRequest) -> float:
+    """How long a request waits for the served models of its backend; 0 where it asks none."""
+    name = getattr(section(request.config, request.stage), "backend", None)
+    servers = registry.entry(request.stage, name).servers if name else ()
+    return max((getattr(settings(), server).max_away_s for server in servers), default=0.0)
+
+
+def send_back(task: Task, message: dict[str, Any]) -> None:
+    """Put a message at the end of its queue: what it needs is away for now, others may get on.
+
+    At once and not after a countdown: the worker has waited already (`served.pressure.HOLD_S`), and messages
+    with a countdown would be fetched and held by the worker, the whole queue of them.
+    """
+    now = time.time()
+    later = {**message, "away_since_s": message.get("away_since_s", now), "sent_at_s": now}
+    sent = task.request.delivery_info or {}
+    queue, priority = STAGES[message["stage"]].queue, sent.get("priority")
+    with broker_errors():
+        task.apply_async((later,), queue=sent.get("routing_key") or queue, priority=priority)
+
+
+POISONED = 70
+"""Exit status of a process that has lost its GPU: EX_SOFTWARE of sysexits.h."""
+
+
+def end_process(error: ProcessPoisoned) -> NoReturn:
+    """End this worker process at once: its message is delivered again, to a process with a new CUDA context.
+
+    Not by an exception: Celery would take it for the task's failure and keep the process.
+    """
+    log.critical("this process ends: %s", error, exc_info=error)
+    metrics.stop()
+    logging.shutdown()
+    os._exit(POISONED)
 
 
 @app.task(

@@ -84,6 +84,30 @@ class LedgerContract:
     def test_starts_of_dead_processes_are_counted(self, ledger: SomeLedger) -> None:
         assert [ledger.start(*KEY) for _ in range(3)] == [1, 2, 3]
 
+    def test_a_run_that_waits_keeps_its_number_and_its_calls(self, ledger: SomeLedger) -> None:
+        waits = dm.StageRun(
+            video_id=KEY[0], stage=KEY[1], fingerprint=KEY[2], status="running", reason="the server is away"
+        )
+        for _ in range(2):
+            assert ledger.start(*KEY) == 1
+            ledger.postpone(waits, [sample.call("unanswered", "failed")])
+            found = ledger.find(*KEY)
+            assert found is not None
+            assert (found.status, found.reason, found.attempts) == ("running", "the server is away", 1)
+        assert ledger.start(*KEY) == 1
+        assert ledger.start(*KEY) == 2, "a process died after the wait"
+        assert ledger.calls(*KEY) == [sample.call("unanswered", "failed")]
+
+    def test_a_verdict_that_came_before_a_run_waits_stays(self, ledger: SomeLedger) -> None:
+        ledger.start(*KEY)
+        ledger.set_filtered(*KEY, "near-duplicate of x")
+        ledger.postpone(
+            dm.StageRun(video_id=KEY[0], stage=KEY[1], fingerprint=KEY[2], status="running", reason="away")
+        )
+        run = ledger.find(*KEY)
+        assert run is not None
+        assert (run.status, run.reason) == ("filtered", "near-duplicate of x")
+
     def test_a_settled_run_gets_a_new_budget_of_attempts(self, ledger: SomeLedger) -> None:
         ledger.start(*KEY)
         ledger.start(*KEY)

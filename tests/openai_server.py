@@ -21,6 +21,7 @@ import pytest
 from tenacity import wait_none
 
 from strefer_core.config import settings
+from strefer_core.served.pressure import forget
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,13 @@ class Handler(BaseHTTPRequestHandler):
             act = self.server.script(asked)
         act(self, asked)
 
+    def do_GET(self) -> None:
+        """Health and models: `OpenAIServer.health` by path; other paths are not there."""
+        with self.server.guard:
+            self.server.looked.append(self.path)
+            status = self.server.health.get(self.path, 404)
+        self.reply(status, b"{}")
+
     def handle(self) -> None:
         with suppress(ConnectionError):  # the client has had enough
             super().handle()
@@ -101,18 +109,20 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, script: Script) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, script: Script, port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.script, self.asked = script, list[Asked]()
+        self.looked, self.health = list[str](), {"/health": 200}
         self.guard, self.closing = threading.Lock(), threading.Event()
 
 
 class OpenAIServer:
-    """Listens while it is entered. `asked` holds the requests in the order in which they came."""
+    """Listens while it is entered. `asked` holds the requests in the order in which they came; `looked` the
+    paths of those that only look, which are answered with the statuses in `health`."""
 
-    def __init__(self, script: Script) -> None:
-        self._http = _Server(script)
-        self.asked = self._http.asked
+    def __init__(self, script: Script, port: int = 0) -> None:
+        self._http = _Server(script, port)
+        self.asked, self.looked, self.health = self._http.asked, self._http.looked, self._http.health
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
 
     def __enter__(self) -> OpenAIServer:
@@ -135,6 +145,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, url: str, **changes: object) -> Non
         for name, value in fields.items():
             monkeypatch.setenv(f"STREFER_{server}__{name.upper()}", str(value))
     settings.cache_clear()
+    forget()  # a server of an earlier test may have had this port
 
 
 # Scripts: which act answers a request.

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from strefer_core import metrics
 from strefer_core.errors import ConfigError
@@ -19,10 +19,12 @@ from strefer_core.served.prompt import digest
 
 @dataclass(frozen=True)
 class BackendEntry:
-    """`id` goes into fingerprints; `factory` is `module:callable`, called once per process."""
+    """`id` goes into fingerprints; `factory` is `module:callable`, called once per process; `servers` are the
+    served models that it asks."""
 
     id: str
     factory: str
+    servers: tuple[Literal["vlm", "llm"], ...] = ()
 
 
 _TRANSCRIBER, _WRITER = "rules-2", "rules-2"  # whose facts and pairs the served ones start from
@@ -35,7 +37,9 @@ BACKENDS: dict[tuple[str, str], BackendEntry] = {
         "classical-3", "strefer_core.backends.classical:ClassicalPerception"
     ),
     ("entities", "vlm"): BackendEntry(
-        f"vlm-1-{digest('recognize.v1', 'parse.v1')}", "strefer_core.backends.served.entities:ServedEntities"
+        f"vlm-1-{digest('recognize.v1', 'parse.v1')}",
+        "strefer_core.backends.served.entities:ServedEntities",
+        servers=("vlm", "llm"),
     ),
     ("masklets", "classical"): BackendEntry(
         "classical-2", "strefer_core.backends.classical:ClassicalPerception"
@@ -44,11 +48,13 @@ BACKENDS: dict[tuple[str, str], BackendEntry] = {
     ("transcript", "vlm"): BackendEntry(
         f"vlm-1-{digest('transcribe.v1')}-{_TRANSCRIBER}",
         "strefer_core.backends.served.transcript:ServedTranscriber",
+        servers=("vlm",),
     ),
     ("instructions", "rules"): BackendEntry(_WRITER, "strefer_core.backends.rules:RulesWriter"),
     ("instructions", "llm"): BackendEntry(
         f"llm-1-{digest('ask_told.v1', 'reword.v1')}-{_WRITER}",
         "strefer_core.backends.served.instructions:ServedWriter",
+        servers=("llm",),
     ),
 }
 

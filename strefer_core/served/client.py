@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,10 +20,11 @@ from strefer_core.data_model import ModelCall, Outcome
 from strefer_core.errors import BackendError, ConfigError, StreferError
 from strefer_core.served import accounting
 from strefer_core.served.ask import Ask, M
+from strefer_core.served.pressure import pressure
 from strefer_core.served.reply import Unusable, Usage, answer_of, completion_of
 from strefer_core.served.server import MAX_REPLY_BYTES, Body, Server, Unanswered
 
-__all__ = ["Ask", "ask_all"]
+__all__ = ["Ask", "ask_all", "hold_for"]
 
 
 def ask_all(asks: Sequence[Ask[M]], endpoints: Mapping[str, ServedEndpoint] | None = None) -> list[M | None]:
@@ -33,10 +34,24 @@ def ask_all(asks: Sequence[Ask[M]], endpoints: Mapping[str, ServedEndpoint] | No
     see `accounting.recording`.
 
     Raises:
-        BackendError: a server did not answer after all tries; the other questions are given up.
+        ServerAway: a server is gone or takes nothing more; the other questions are given up.
+        BackendError: a server did not answer a question after all tries, though it is well; the same.
         ConfigError: a setting must be changed before a server can answer.
     """
     return asyncio.run(_ask_all(asks, endpoints or {})) if asks else []
+
+
+def hold_for(names: Collection[str]) -> None:
+    """Wait a while where one of these servers ("vlm", "llm") is known to be away. Raises ServerAway."""
+    known = {name: endpoint for name in sorted(names) if (endpoint := getattr(settings(), name)).base_url}
+    if away := {name: endpoint for name, endpoint in known.items() if pressure(endpoint).why_away}:
+        asyncio.run(_hold_for(away))
+
+
+async def _hold_for(endpoints: Mapping[str, ServedEndpoint]) -> None:
+    for name, endpoint in endpoints.items():
+        async with Server(name, endpoint) as server:
+            await server.ready()
 
 
 async def _ask_all(asks: Sequence[Ask[M]], endpoints: Mapping[str, ServedEndpoint]) -> list[M | None]:
@@ -45,6 +60,7 @@ async def _ask_all(asks: Sequence[Ask[M]], endpoints: Mapping[str, ServedEndpoin
         for name in sorted({ask.server for ask in asks}):
             endpoint: ServedEndpoint = endpoints.get(name) or getattr(settings(), name)
             servers[name] = await open_servers.enter_async_context(Server(name, endpoint))
+            await servers[name].ready()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_answer(ask, servers[ask.server])) for ask in asks]
@@ -58,14 +74,14 @@ async def _answer(ask: Ask[M], server: Server) -> M | None:
     if not ask.model.model:
         raise ConfigError(f"{ask.prompt} has no model to ask: set `model` in the stage's section")
     limit_s = server.endpoint.question_timeout_s
-    async with server.slots:
+    async with server.slot():
         try:
             async with asyncio.timeout(limit_s):
                 return await _sample(ask, server)
         except TimeoutError as error:
             raise BackendError(f"{server} gave no usable answer within {limit_s:g} s") from error
         except Unanswered as error:
-            raise BackendError(f"{error}; tried {server.endpoint.max_tries} times") from error
+            raise await server.given_up(error) from error
 
 
 async def _sample(ask: Ask[M], server: Server) -> M | None:

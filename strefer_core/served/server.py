@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
+from typing import Literal
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_base, wait_exponential_jitter
 
 from strefer_core.config import ServedEndpoint
-from strefer_core.errors import BackendError, ConfigError, StreferError
+from strefer_core.errors import BackendError, ConfigError, ServerAway, StreferError
+from strefer_core.served.pressure import pressure
 
 MAX_REPLY_BYTES = 2**20
 """A longer response is cut off and not used: 1024 tokens are about 5 kB."""
@@ -28,13 +33,27 @@ MAX_RETRY_AFTER_S = 60.0
 
 _SAID_CHARS = 300  # of a server's own words in an error
 _RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_AWAY = {  # the last three: of a server that loads its model, or of the proxy before one that is gone
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+_LOOK_TIMEOUT_S = 5.0
 
 
 class Unanswered(BackendError):
-    """This try brought no reply; another one may."""
+    """This try brought no reply; another one may.
 
-    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+    `cause`: "away": the server is gone or says that it has too much, whoever asks; "slow": it took too long;
+    "broken": it failed on this question, and may on others.
+    """
+
+    def __init__(
+        self, message: str, cause: Literal["away", "slow", "broken"] = "broken", retry_after_s: float = 0.0
+    ) -> None:
         super().__init__(message)
+        self.cause = cause
         self.retry_after_s = retry_after_s
 
 
@@ -57,7 +76,9 @@ class Server:
                 f"no {name} server is known: set {self.variable}BASE_URL, for example http://host:8000/v1"
             )
         self.name, self.endpoint = name, endpoint
-        self.slots = asyncio.Semaphore(endpoint.max_concurrency)
+        self.pressure = pressure(endpoint)
+        self._asked = 0
+        self._answered = asyncio.Condition()
         self._key = endpoint.api_key.get_secret_value() if endpoint.api_key else ""
         self._http = httpx.AsyncClient(
             verify=_certificates(),
@@ -80,6 +101,47 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
+    async def ready(self) -> None:
+        """Wait where the server is known to be away. Raises ServerAway where it stays so for too long."""
+        if not await self.pressure.hold(self.is_well):
+            raise ServerAway(self.pressure.why_away)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Waits until one more question may be asked at the same time."""
+        async with self._answered:
+            await self._answered.wait_for(lambda: self._asked < self.pressure.allowed)
+            self._asked += 1
+        try:
+            yield
+        finally:
+            async with self._answered:
+                self._asked -= 1
+                self._answered.notify_all()  # more than one may be allowed now
+
+    async def is_well(self) -> bool:
+        """Whether the server says that it can answer: `/health` of vLLM and its like, else its models."""
+        root = self.endpoint.base_url.removesuffix("/v1")
+        try:
+            status = await self._look(f"{root}/health")
+            if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                status = await self._look(f"{self.endpoint.base_url}/models")
+        except httpx.TransportError:
+            return False
+        return status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _AWAY
+
+    async def _look(self, url: str) -> int:
+        async with self._http.stream("GET", url, timeout=_LOOK_TIMEOUT_S) as response:
+            return response.status_code
+
+    async def given_up(self, error: Unanswered) -> BackendError:
+        """What to raise after the last try. Where the question may be at fault, the server is looked at."""
+        said = f"{error}; tried {self.endpoint.max_tries} times"
+        if error.cause != "away" and await self.is_well():
+            return BackendError(said)
+        self.pressure.went_away(said, error.retry_after_s)
+        return ServerAway(said)
+
     def tries(self) -> AsyncRetrying:
         """Repeats `post` while it may help."""
         return AsyncRetrying(
@@ -90,6 +152,18 @@ class Server:
         )
 
     async def post(self, body: bytes, call_id: str) -> Body:
+        """One try of one chat completion, and what it says of the server's load; see `_post`."""
+        asked_at = time.monotonic()
+        try:
+            answered = await self._post(body, call_id)
+        except Unanswered as error:
+            if error.cause != "broken":
+                self.pressure.refused(asked_at)
+            raise
+        self.pressure.answered(self._asked)
+        return answered
+
+    async def _post(self, body: bytes, call_id: str) -> Body:
         """One try of one chat completion; `call_id` is sent along, for the server's log.
 
         Raises:
@@ -105,9 +179,11 @@ class Server:
             ):
                 answered = await _bounded(response)
         except TimeoutError as error:
-            raise Unanswered(f"{self} gave no reply within {self.endpoint.timeout_s:g} s") from error
+            raise Unanswered(f"{self} gave no reply within {self.endpoint.timeout_s:g} s", "slow") from error
         except httpx.TransportError as error:
-            raise Unanswered(f"{self} does not answer: {type(error).__name__}") from error
+            is_away = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            said = f"{self} does not answer: {type(error).__name__}"
+            raise Unanswered(said, "away" if is_away else "broken") from error
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response, answered.data)
         return answered
@@ -116,7 +192,8 @@ class Server:
         """The error behind a status that is not 200. Holds no key, also where the server repeats it."""
         status, what = response.status_code, f"{self} answers HTTP {response.status_code}"
         if status in _RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Unanswered(what, retry_after_s(response.headers.get("Retry-After", "")))
+            wait_s = retry_after_s(response.headers.get("Retry-After", ""))
+            return Unanswered(what, "away" if status in _AWAY else "broken", wait_s)
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return ConfigError(f"{what}: check {self.variable}API_KEY")
         if status < HTTPStatus.BAD_REQUEST:

@@ -59,12 +59,20 @@ class FolderLedger:
     def start(self, video_id: str, stage: str, fingerprint: str) -> int:
         """Note that an attempt begins and return its number; the rule is `Catalog.start`'s."""
         before = self.find(video_id, stage, fingerprint)
-        attempts = before.attempts + 1 if before is not None and before.status == "running" else 1
+        attempts = 1
+        if before is not None and before.status == "running":
+            attempts = before.attempts + (before.reason is None)
         run = dm.StageRun(
             video_id=video_id, stage=stage, fingerprint=fingerprint, status="running", attempts=attempts
         )
         self._write(run)
         return attempts
+
+    def postpone(self, run: dm.StageRun, calls: Sequence[dm.ModelCall] = ()) -> None:
+        """Note why a run that began waits, and its calls of served models."""
+        before = self.find(run.video_id, run.stage, run.fingerprint)
+        has_ended = before is not None and before.status != "running"  # a verdict came meanwhile, and stays
+        self._write(before if before is not None and has_ended else run, calls)
 
     def finish(self, run: dm.StageRun, result: dm.Result | None, calls: Sequence[dm.ModelCall] = ()) -> None:
         """Write the state and the calls that the run made beside those of earlier runs; again: no change."""

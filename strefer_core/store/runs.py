@@ -52,13 +52,22 @@ class StageRuns(Database):
         """Note that an attempt begins and return its number.
 
         The rule of attempts: a row found at `running` belongs to a process that died, so this start counts
-        one more. Any other row had ended, so this start is attempt 1 of a new budget; that is how a run
-        that failed for a while (`is_retryable`) gets its full number of attempts when it is asked for again.
+        one more; one that says why it waits (`postpone`) keeps its number. Any other row had ended, so this
+        start is attempt 1 of a new budget; that is how a run that failed for a while (`is_retryable`) gets
+        its full number of attempts when it is asked for again.
         """
         key = {"video_id": video_id, "stage": stage, "fingerprint": fingerprint}
         worker = f"{socket.gethostname()}:{os.getpid()}"
         attempts: int = self.all("start_run", **key, worker=worker)[0]["attempts"]
         return attempts
+
+    def postpone(self, run: dm.StageRun, calls: Sequence[dm.ModelCall] = ()) -> None:
+        """Note why a run that began waits, and its calls of served models; its requests stay open."""
+        with self.transaction() as connection:
+            execute(connection, "postpone_run", **_key(run), reason=run.reason)
+            if calls:
+                copy_in(connection, call_rows(run, calls))
+                execute(connection, "add_model_calls")
 
     def finish(self, run: dm.StageRun, result: dm.Result | None, calls: Sequence[dm.ModelCall] = ()) -> None:
         """Write the state, the result's rows and the calls of served models that the run made, and close all

