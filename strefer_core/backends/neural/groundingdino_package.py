@@ -220,11 +220,11 @@ def _assembled(config: Any, tokenizer: Any, options: SimpleNamespace) -> Any:
     from transformers import BertModel
 
     # It would take tokenizer and text encoder from the hub, by name.
-    taken = {
-        "get_tokenlizer": lambda _: tokenizer,
-        "get_pretrained_language_model": lambda _: BertModel(config.text_config),
-    }
-    with patch.multiple(get_tokenlizer, **taken):
+    with patch.multiple(
+        get_tokenlizer,
+        get_tokenlizer=lambda _: tokenizer,
+        get_pretrained_language_model=lambda _: BertModel(config.text_config),
+    ):
         return GroundingDINO(
             _backbone(config, options),
             build_transformer(options),

@@ -87,7 +87,7 @@ def _question(model: ServedModel, seen: Sequence[Sight], entities: Sequence[dm.E
 def reply_to(expressions: int, marks: int) -> type[BaseModel]:
     """The answer's shape: every expression's number once, with numbers of marks that there are."""
     strict = ConfigDict(extra="forbid", frozen=True)
-    of_expression, of_mark = (Literal[tuple(range(1, count + 1))] for count in (expressions, marks))
+    of_expression, of_mark = _numbers(expressions), _numbers(marks)
     one: Any = create_model(
         "Meaning",
         __config__=strict,
@@ -99,6 +99,11 @@ def reply_to(expressions: int, marks: int) -> type[BaseModel]:
         __config__=strict,
         meanings=(list[one], Field(min_length=expressions, max_length=expressions)),
     )
+
+
+def _numbers(count: int) -> Any:
+    """The type of whole numbers from 1 to count; in a schema an enumeration."""
+    return Literal[tuple(range(1, count + 1))]
 
 
 def _check(answer: Any) -> list[str]:
