@@ -155,13 +155,22 @@ def fingerprints(video_id: str, config: PipelineConfig) -> dict[str, str]:
         parts = {
             "stage": stage.name,
             "version": stage.version,
-            "config": section(config, stage.name).model_dump(mode="json"),
+            "config": _identity(section(config, stage.name)),
             "backend": backend_id(config, stage.name),
             "inputs": [chain[need] for need in stage.needs] or [video_id],
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         chain[stage.name] = hashlib.sha256(text.encode()).hexdigest()[:32]
     return chain
+
+
+def _identity(config: BaseModel) -> dict[str, Any]:
+    """What results depend on. Where weights come from does not matter once their checksum is known."""
+    values = config.model_dump(mode="json")
+    for value in values.values():
+        if isinstance(value, dict) and value.get("weights") and value.get("sha256"):
+            del value["weights"]
+    return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -420,7 +429,7 @@ class _Attempt:
             fingerprint=self.request.fingerprint,
             video_path=self.fetch_video(video_id),
             config=config,
-            backend=registry.load(stage.name, name) if name else None,
+            backend=registry.load(stage.name, config),
             inputs=inputs,
         )
         return stage.run(task)

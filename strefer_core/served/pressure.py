@@ -50,10 +50,11 @@ class Pressure:
         """Why the server is not asked now; "": it is."""
         return self._why_away
 
-    def answered(self) -> None:
-        """A question got a reply."""
+    def answered(self, at_a_time: int) -> None:
+        """A question got a reply while so many were asked. More are allowed only where all that were are."""
         with self._guard:
-            self._allowed = min(float(self.most), self._allowed + 1 / self._allowed)
+            if at_a_time >= int(self._allowed):
+                self._allowed = min(float(self.most), self._allowed + 1 / self._allowed)
             self._pause_s = FIRST_PAUSE_S
 
     def refused(self, asked_at: float) -> None:

@@ -160,7 +160,7 @@ class Server:
             if error.cause != "broken":
                 self.pressure.refused(asked_at)
             raise
-        self.pressure.answered()
+        self.pressure.answered(self._asked)
         return answered
 
     async def _post(self, body: bytes, call_id: str) -> Body:
