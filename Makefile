@@ -47,7 +47,7 @@ $(GPU_STAMP): pyproject.toml constraints-gpu.txt
 
 # The contract tests of the models, the very files that `make test` runs beside another transformers.
 test-gpu: $(GPU_STAMP)
-	$(GPU_VENV)/bin/python -m pytest tests/unit/neural
+	$(GPU_VENV)/bin/python -m pytest tests/unit/neural $(wildcard tests/unit/test_neural_*.py)
 
 lint: $(TESTS)
 	$(BIN)/ruff check --fix .
