@@ -3,7 +3,11 @@
 Worker processes are warm: a backend is built on first use and kept for the next videos. Delivery is at
 least once (`acks_late`, `reject_on_worker_lost`); what makes it safe is that a stage run is settled under a
 lock and addressed by its fingerprint, so a second delivery finds it done. States are rows in the catalog,
-so Celery keeps no results. Start a worker with
+so Celery keeps no results.
+
+A process that has lost its GPU ends itself, so that a new one gets its message. A message whose served model
+is away goes to the end of the queue. On SIGTERM a worker finishes what it is at, takes nothing more and gives
+the rest back (Celery's warm shutdown): let it have as long as its longest stage. Start one with
 
     celery -A strefer_core.worker worker -Q gpu -c 1
 """
@@ -11,7 +15,9 @@ so Celery keeps no results. Start a worker with
 from __future__ import annotations
 
 import logging
+import mmap
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from billiard import current_process
 from celery import Celery, Task
 from celery.signals import worker_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
@@ -124,7 +131,7 @@ def run_stage_task(task: Task, message: dict[str, Any]) -> None:
     metrics.queue_waited(request.stage, time.time() - message.get("sent_at_s", time.time()))
     waited_s = time.time() - message.get("away_since_s", time.time())
     try:
-        run_stage(
+        run = run_stage(
             request,
             ledger=catalog(),
             blobs=objects(),
@@ -141,6 +148,8 @@ def run_stage_task(task: Task, message: dict[str, Any]) -> None:
         return
     except ProcessPoisoned as error:
         end_process(error)
+    if run.status != "failed":
+        _poisoned[0] = 0
     catalog().finish_requests(*key)  # also where it was settled before this message came
 
 
@@ -165,6 +174,9 @@ def send_back(task: Task, message: dict[str, Any]) -> None:
         task.apply_async((later,), queue=sent.get("routing_key") or queue, priority=priority)
 
 
+_poisoned = mmap.mmap(-1, 1)
+"""How many processes in a row lost their GPU, with nothing done between them; the children share it."""
+
 POISONED = 70
 """Exit status of a process that has lost its GPU: EX_SOFTWARE of sysexits.h."""
 
@@ -172,9 +184,15 @@ POISONED = 70
 def end_process(error: ProcessPoisoned) -> NoReturn:
     """End this worker process at once: its message is delivered again, to a process with a new CUDA context.
 
-    Not by an exception: Celery would take it for the task's failure and keep the process.
+    Not by an exception: Celery would take it for the task's failure and keep the process. Where the device
+    itself is lost, every video would fail on it: then the whole worker drains and leaves the queue to others.
     """
     log.critical("this process ends: %s", error, exc_info=error)
+    _poisoned[0] = min(_poisoned[0] + 1, 255)
+    if _poisoned[0] > settings().max_attempts:  # more than any one video can cause
+        log.critical("%d processes in a row lost their GPU: the worker ends; check the device", _poisoned[0])
+        if current_process().name != "MainProcess":  # else the worker is this very process
+            os.kill(os.getppid(), signal.SIGTERM)
     metrics.stop()
     logging.shutdown()
     os._exit(POISONED)
