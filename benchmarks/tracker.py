@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help="of the footage; by default 16, or 64 with --full-size")
     parser.add_argument("--side", type=int, help="longer side of a frame, pixels; by default 480, or 1280")
     parser.add_argument("--things", type=int, help="tracked; by default 2, or 3 with --full-size")
-    parser.add_argument("--looked-at", type=int, default=8, help="frames that the detector sees")
+    parser.add_argument("--looked-at", type=int, default=8, help="frames that the detector sees; 0: none")
     parser.add_argument("--batch", type=int, default=8, help="frames per call of detector and encoder")
     parser.add_argument("--repeats", type=int, default=2, help="of which the fastest counts")
     parser.add_argument("--compile", action="store_true", help="also our way with a compiled model")
@@ -77,7 +77,9 @@ def compared(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {way: _in_a_process(way, folder) for way in ways}
     ours, reference = found["ours"], found["reference"]
     found["times_faster"] = {
-        name: reference[name] / ours[name] for name in ("detect_s", "detect_cpu_s", "track_s", "track_cpu_s")
+        name: reference[name] / ours[name]
+        for name in ("detect_s", "detect_cpu_s", "track_s", "track_cpu_s")
+        if ours[name]
     }
     for name in ("tracker_peak_bytes", "tracker_above_models_bytes", "peak_bytes"):
         found[f"{name}_share"] = ours[name] / reference[name]
@@ -114,12 +116,14 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     shown = footage(given.frames, given.side)
     things = [_detection(given, number, given.frames // 2) for number in range(given.things)]
     work.track(footage(3, given.side, seed=1), [_detection(given, 0, 1)])  # kernels are chosen, caches filled
-    work.detect(shown, 1)
+    if given.looked_at:
+        work.detect(shown, 1)
     before = _peak_bytes()
     with utilisation() as shares:
         track_s, track_cpu_s = best(lambda: work.track(shown, things), given.repeats)
     peak = _peak_bytes()
-    detect_s, detect_cpu_s = best(lambda: work.detect(shown, given.looked_at), given.repeats)
+    looks = given.repeats if given.looked_at else 0
+    detect_s, detect_cpu_s = best(lambda: work.detect(shown, given.looked_at), looks)
     found: dict[str, Any] = {
         "track_s": track_s,
         "track_cpu_s": track_cpu_s,
@@ -175,12 +179,13 @@ class Ours:
             self.tracker.model.encode(shown.images[start : start + batch])
 
     def hottest(self, shown: Footage, things: list[Detection]) -> list[dict[str, Any]]:
+        """The operators that cost most, and all of them together, on the GPU where there is one."""
         from torch.profiler import ProfilerActivity, profile
 
-        kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
+        on_gpu = torch.cuda.is_available()
+        kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
         with profile(activities=kinds) as watched:
             self.track(shown, things)
-        on_gpu = torch.cuda.is_available()
         rows = [
             {
                 "name": event.key,
@@ -188,8 +193,10 @@ class Ours:
                 "ms": (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1000,
             }
             for event in watched.key_averages()
+            if event.key.startswith("aten::")  # a kernel's time is its operator's, too
         ]
-        return sorted(rows, key=lambda row: -row["ms"])[:HOTTEST]
+        whole = {"name": "all", "calls": 1, "ms": sum(row["ms"] for row in rows)}
+        return [whole, *sorted(rows, key=lambda row: -row["ms"])[:HOTTEST]]
 
 
 class Reference:
@@ -302,7 +309,7 @@ def best(work: Callable[[], Any], repeats: int) -> tuple[float, float]:
         work()
         _wait()
         found.append((time.perf_counter() - started, time.process_time() - used))
-    return min(wall for wall, _ in found), min(used for _, used in found)
+    return min((wall for wall, _ in found), default=0.0), min((used for _, used in found), default=0.0)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def write_models(size: str, folder: Path) -> None:
     config = AutoConfig.from_pretrained(small / "groundingdino")
     _enlarge_groundingdino(config, is_full=size == "full")
     GroundingDinoForObjectDetection(config).save_pretrained(folder / "groundingdino")
+    _enlarge_pictures(folder / "groundingdino", *((800, 1333) if size == "full" else (320, 533)))
 
 
 def _mid_sam2(small: Path) -> Sam2VideoConfig:
@@ -74,6 +76,15 @@ def _enlarge_groundingdino(config: AutoConfig, *, is_full: bool) -> None:
     config.encoder_layers = config.decoder_layers = 6 if is_full else 2
     config.encoder_attention_heads = config.decoder_attention_heads = 8 if is_full else 4
     config.num_queries = 900 if is_full else 100
+
+
+def _enlarge_pictures(folder: Path, shorter_px: int, longer_px: int) -> None:
+    """What the detector's preprocessing makes of a frame."""
+    (path,) = folder.glob("*processor_config.json")
+    config = json.loads(path.read_text())
+    part = config.get("image_processor", config)  # of its own in transformers 4
+    part["size"] = {"shortest_edge": shorter_px, "longest_edge": longer_px}
+    path.write_text(json.dumps(config))
 
 
 def _disturbed(model: torch.nn.Module) -> Sam2VideoModel:

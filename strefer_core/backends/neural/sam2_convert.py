@@ -7,23 +7,33 @@ few sizes of its mask decoder in code: a checkpoint with other ones cannot be lo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from strefer_core.errors import ConfigError
 
 _FIXED_SIZES = {"mlp_dim": 2048, "num_attention_heads": 8, "num_hidden_layers": 2, "iou_head_hidden_dim": 256}
 _MASK_CHANNELS = 16
+_FUSER_WIDENING = 4
 
-# One rule per kind of module, applied in order to names of transformers.
-_RULES: tuple[tuple[str, str], ...] = (
+_PLACES = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+_DOWNSAMPLER = "memory_encoder.mask_downsampler.encoder."
+_BLOCK = r"^(image_encoder\.trunk\.blocks\.\d+)\."
+_FUSER = r"^memory_encoder\.memory_fuser\.layers\.(\d+)\."
+_DECODER = r"^(mask_decoder\.transformer\.layers\.\d+)\."
+_PERCEPTRON = (
+    r"^((?:object_pointer_proj|mask_decoder\.(?:iou_prediction_head|pred_obj_score_head"
+    r"|output_hypernetworks_mlps\.\d+)))\."
+)
+
+# Applied one after the other to a name of transformers; no name meets two rules that exclude each other.
+_RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     # image encoder
-    (r"^vision_encoder\.backbone\.pos_embed", "image_encoder.trunk.pos_embed"),
     (r"^vision_encoder\.backbone\.patch_embed\.projection\.", "image_encoder.trunk.patch_embed.proj."),
     (r"^vision_encoder\.backbone\.", "image_encoder.trunk."),
-    (r"^(image_encoder\.trunk\.blocks\.\d+)\.layer_norm(\d)\.", r"\1.norm\2."),
-    (r"^(image_encoder\.trunk\.blocks\.\d+\.mlp)\.proj_in\.", r"\1.layers.0."),
-    (r"^(image_encoder\.trunk\.blocks\.\d+\.mlp)\.proj_out\.", r"\1.layers.1."),
+    (_BLOCK + r"layer_norm(\d)\.", r"\1.norm\2."),
+    (_BLOCK + r"mlp\.proj_in\.", r"\1.mlp.layers.0."),
+    (_BLOCK + r"mlp\.proj_out\.", r"\1.mlp.layers.1."),
     (r"^vision_encoder\.neck\.convs\.(\d+)\.", r"image_encoder.neck.convs.\1.conv."),
     # memory
     (r"^memory_attention\.layer_norm\.", "memory_attention.norm."),
@@ -31,27 +41,33 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"^(memory_attention\..*)\.o_proj\.", r"\1.out_proj."),
     (r"^memory_encoder\.feature_projection\.", "memory_encoder.pix_feat_proj."),
     (r"^memory_encoder\.projection\.", "memory_encoder.out_proj."),
-    (r"^memory_encoder\.memory_fuser\.layers\.(\d+)\.depthwise_conv\.", r"memory_encoder.fuser.layers.\1.dwconv."),
-    (r"^memory_encoder\.memory_fuser\.layers\.(\d+)\.layer_norm\.", r"memory_encoder.fuser.layers.\1.norm."),
-    (r"^memory_encoder\.memory_fuser\.layers\.(\d+)\.pointwise_conv(\d)\.", r"memory_encoder.fuser.layers.\1.pwconv\2."),
-    (r"^memory_encoder\.memory_fuser\.layers\.(\d+)\.scale$", r"memory_encoder.fuser.layers.\1.gamma"),
+    (r"^(memory_encoder\.mask_downsampler)\.layers\.(\d+)\.conv\.", lambda m: _third(m, 0)),
+    (r"^(memory_encoder\.mask_downsampler)\.layers\.(\d+)\.layer_norm\.", lambda m: _third(m, 1)),
+    (_FUSER + r"depthwise_conv\.", r"memory_encoder.fuser.layers.\1.dwconv."),
+    (_FUSER + r"layer_norm\.", r"memory_encoder.fuser.layers.\1.norm."),
+    (_FUSER + r"pointwise_conv(\d)\.", r"memory_encoder.fuser.layers.\1.pwconv\2."),
+    (_FUSER + r"scale$", r"memory_encoder.fuser.layers.\1.gamma"),
     # prompts
-    (r"^prompt_encoder\.shared_embedding\.positional_embedding$", "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
+    (r"^prompt_encoder\.shared_embedding\.positional_embedding$", _PLACES),
     (r"^prompt_encoder\.mask_embed\.conv1\.", "sam_prompt_encoder.mask_downscaling.0."),
     (r"^prompt_encoder\.mask_embed\.layer_norm1\.", "sam_prompt_encoder.mask_downscaling.1."),
     (r"^prompt_encoder\.mask_embed\.conv2\.", "sam_prompt_encoder.mask_downscaling.3."),
     (r"^prompt_encoder\.mask_embed\.layer_norm2\.", "sam_prompt_encoder.mask_downscaling.4."),
     (r"^prompt_encoder\.mask_embed\.conv3\.", "sam_prompt_encoder.mask_downscaling.6."),
     (r"^prompt_encoder\.", "sam_prompt_encoder."),
+    # perceptrons of three layers
+    (_PERCEPTRON + r"layers\.0\.", r"\1.layers.1."),
+    (_PERCEPTRON + r"proj_in\.", r"\1.layers.0."),
+    (_PERCEPTRON + r"proj_out\.", r"\1.layers.2."),
     # mask decoder
     (r"^mask_decoder\.upscale_conv1\.", "mask_decoder.output_upscaling.0."),
     (r"^mask_decoder\.upscale_layer_norm\.", "mask_decoder.output_upscaling.1."),
     (r"^mask_decoder\.upscale_conv2\.", "mask_decoder.output_upscaling.3."),
     (r"^(mask_decoder\.transformer\..*)\.o_proj\.", r"\1.out_proj."),
     (r"^(mask_decoder\.transformer)\.layer_norm_final_attn\.", r"\1.norm_final_attn."),
-    (r"^(mask_decoder\.transformer\.layers\.\d+)\.layer_norm(\d)\.", r"\1.norm\2."),
-    (r"^(mask_decoder\.transformer\.layers\.\d+\.mlp)\.proj_in\.", r"\1.layers.0."),
-    (r"^(mask_decoder\.transformer\.layers\.\d+\.mlp)\.proj_out\.", r"\1.layers.1."),
+    (_DECODER + r"layer_norm(\d)\.", r"\1.norm\2."),
+    (_DECODER + r"mlp\.proj_in\.", r"\1.mlp.layers.0."),
+    (_DECODER + r"mlp\.proj_out\.", r"\1.mlp.layers.1."),
     (r"^mask_decoder\.", "sam_mask_decoder."),
     # the rest
     (r"^object_pointer_proj\.", "obj_ptr_proj."),
@@ -61,10 +77,10 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"^memory_temporal_positional_encoding$", "maskmem_tpos_enc"),
     (r"^no_object_pointer$", "no_obj_ptr"),
     (r"^occlusion_spatial_embedding_parameter$", "no_obj_embed_spatial"),
-)  # fmt: skip
+)
 
-_HEADS = ("sam_mask_decoder.", "obj_ptr_proj.")  # whose perceptrons are called proj_in, layers, proj_out
-_SEVERAL = ("prompt_encoder.point_embed.weight",)  # one table here, one module per row there
+_POINTS = "prompt_encoder.point_embed.weight"  # one table here, one module per row there
+_TWICE = "shared_image_embedding.positional_embedding"  # the prompt encoder has the same values
 
 
 def renamed(weights: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,17 +95,15 @@ def renamed(weights: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[st
     """
     found: dict[str, Any] = {}
     for name, value in weights.items():
-        if name in _SEVERAL:
-            found |= {
-                f"sam_prompt_encoder.point_embeddings.{row}.weight": value[row : row + 1]
-                for row in range(len(value))
-            }
-        elif (
-            name != "shared_image_embedding.positional_embedding"
-        ):  # the prompt encoder's has the same values
+        if name == _POINTS:
+            rows = enumerate(value.split(1))
+            found |= {f"sam_prompt_encoder.point_embeddings.{row}.weight": one for row, one in rows}
+        elif name != _TWICE:
             found[_name(name)] = value
-    if "no_obj_embed_spatial" in found:
-        found["no_obj_embed_spatial"] = found["no_obj_embed_spatial"].reshape(1, -1)
+    last = max(int(name.split(".")[3]) for name in reference if name.startswith(_DOWNSAMPLER))
+    for kind in ("weight", "bias"):
+        final = found.pop(f"memory_encoder.mask_downsampler.final_conv.{kind}")
+        found[f"{_DOWNSAMPLER}{last}.{kind}"] = final
     _check(found, reference)
     return found
 
@@ -97,15 +111,12 @@ def renamed(weights: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[st
 def _name(name: str) -> str:
     for pattern, replacement in _RULES:
         name = re.sub(pattern, replacement, name)
-    if name.startswith(_HEADS):
-        name = re.sub(r"\.proj_in\.", ".layers.0.", name)
-        name = re.sub(r"\.layers\.(\d+)\.(weight|bias)$", _one_later(name), name)
-        name = re.sub(r"\.proj_out\.", ".layers.2.", name)
     return name
 
 
-def _one_later(name: str) -> str:
-    return r".layers.\1.\2"
+def _third(found: re.Match[str], offset: int) -> str:
+    """There a layer is a convolution, a norm and an activation in one sequence."""
+    return f"{found[1]}.encoder.{3 * int(found[2]) + offset}."
 
 
 def _check(found: Mapping[str, Any], reference: Mapping[str, Any]) -> None:
@@ -174,9 +185,11 @@ def _refuse_other_sizes(config: Any) -> None:
     channels = config.prompt_encoder_config.mask_input_channels
     if channels != _MASK_CHANNELS:
         wrong.append(f"prompt_encoder_config.mask_input_channels is {channels}, not {_MASK_CHANNELS}")
+    if config.memory_fuser_intermediate_dim != _FUSER_WIDENING * config.memory_fuser_embed_dim:
+        wrong.append(f"memory_fuser_intermediate_dim is not {_FUSER_WIDENING} times memory_fuser_embed_dim")
     if wrong:
         raise ConfigError(
-            f"the sam2 package builds released sizes only: {'; '.join(wrong)}; use the tracker of transformers"
+            f"the sam2 package builds released sizes only: {'; '.join(wrong)}; use the tracker sam2"
         )
 
 
@@ -248,7 +261,7 @@ def _flags(config: Any) -> dict[str, Any]:
         "sigmoid_bias_for_mem_enc": config.sigmoid_bias_for_mem_enc,
         "binarize_mask_from_pts_for_mem_enc": True,
         "use_mask_input_as_output_without_sam": True,
-        "max_cond_frames_in_attn": config.max_cond_frame_num,
+        "max_cond_frames_in_attn": getattr(config, "max_cond_frame_num", -1),  # transformers 4 has no limit
         "directly_add_no_mem_embed": True,
         "use_high_res_features_in_sam": True,
         "multimask_output_in_sam": config.multimask_output_in_sam,
