@@ -126,6 +126,8 @@ class DetectorModel(LocalModel):
 class TrackerModel(LocalModel):
     """SAM 2 or 2.1."""
 
+    implementation: Literal["transformers", "package"] = "transformers"  # package: sam2
+
 
 class AssignerModel(LocalModel):
     # similarity: CLIP or SigLIP; vlm: a local one of the Qwen-VL family; served: asks `served`.

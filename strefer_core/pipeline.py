@@ -436,7 +436,8 @@ class _Attempt:
 
     def failed(self, error: Exception) -> dm.StageRun:
         """A bad input stays bad; anything else may be mended by the time somebody asks again."""
-        waited = f"; waited {self.waited_s:.0f} s for it" if isinstance(error, ServerAway) else ""
+        is_over = isinstance(error, ServerAway) and self.waited_s > 0
+        waited = f"; waited {self.waited_s:.0f} s for it" if is_over else ""
         return self.state(
             status="failed",
             reason=(str(error) or repr(error)) + waited,

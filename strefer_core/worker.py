@@ -11,7 +11,9 @@ so Celery keeps no results. Start a worker with
 from __future__ import annotations
 
 import logging
+import mmap
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+from billiard import current_process
 from celery import Celery, Task
 from celery.signals import worker_process_shutdown
 from kombu.exceptions import OperationalError
@@ -101,7 +104,7 @@ def run_stage_task(task: Task, message: dict[str, Any]) -> None:
     metrics.queue_waited(request.stage, time.time() - message.get("sent_at_s", time.time()))
     waited_s = time.time() - message.get("away_since_s", time.time())
     try:
-        run_stage(
+        run = run_stage(
             request,
             ledger=catalog(),
             blobs=objects(),
@@ -118,6 +121,8 @@ def run_stage_task(task: Task, message: dict[str, Any]) -> None:
         return
     except ProcessPoisoned as error:
         end_process(error)
+    if run.status != "failed":
+        _poisoned[0] = 0
     catalog().finish_requests(*key)  # also where it was settled before this message came
 
 
@@ -142,6 +147,9 @@ def send_back(task: Task, message: dict[str, Any]) -> None:
         task.apply_async((later,), queue=sent.get("routing_key") or queue, priority=priority)
 
 
+_poisoned = mmap.mmap(-1, 1)
+"""How many processes in a row lost their GPU, with nothing done between them; the children share it."""
+
 POISONED = 70
 """Exit status of a process that has lost its GPU: EX_SOFTWARE of sysexits.h."""
 
@@ -149,9 +157,15 @@ POISONED = 70
 def end_process(error: ProcessPoisoned) -> NoReturn:
     """End this worker process at once: its message is delivered again, to a process with a new CUDA context.
 
-    Not by an exception: Celery would take it for the task's failure and keep the process.
+    Not by an exception: Celery would take it for the task's failure and keep the process. Where the device
+    itself is lost, every video would fail on it: then the whole worker drains and leaves the queue to others.
     """
     log.critical("this process ends: %s", error, exc_info=error)
+    _poisoned[0] = min(_poisoned[0] + 1, 255)
+    if _poisoned[0] > settings().max_attempts:  # more than any one video can cause
+        log.critical("%d processes in a row lost their GPU: the worker ends; check the device", _poisoned[0])
+        if current_process().name != "MainProcess":  # else the worker is this very process
+            os.kill(os.getppid(), signal.SIGTERM)
     metrics.stop()
     logging.shutdown()
     os._exit(POISONED)

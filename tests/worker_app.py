@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -22,6 +23,8 @@ from strefer_core.served import pressure
 from strefer_core.served.client import Ask, ask_all
 from strefer_core.store.ledger import FolderLedger
 from strefer_core.store.objects import FolderObjects
+from strefer_core.warm.keeper import keeper
+from strefer_core.warm.memory import in_batches
 from tests import sample_results
 
 FOLDER = Path(os.environ["WORKER_FOLDER"])
@@ -51,14 +54,34 @@ def mark(name: str) -> int:
     return len(path.read_text().splitlines())
 
 
+def compute(memory: int) -> list[int]:
+    """Eight items in batches of eight on a device that has memory for so many; the model is a kept one."""
+    import torch
+
+    def call(items: Sequence[int]) -> list[int]:
+        if len(items) > memory:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        mark(f"batch-of-{len(items)}")
+        return [item + model for item in items]
+
+    def load() -> int:
+        mark("loaded")
+        return 1
+
+    model = keeper().get("model", load, lambda _: 100)
+    found = in_batches(call, range(8), 8)
+    assert found == [1, 2, 3, 4, 5, 6, 7, 8]
+    return found
+
+
 def videos(task: StageTask) -> Result:
     act, times = (FOLDER / "act" / task.video_id).read_text(), mark(f"begun-{task.video_id}")
     while act == "wait" and not (FOLDER / "go").exists():
         time.sleep(POLL_S)
-    if act == "poison" or (act == "poison once" and times == 1):
-        import torch
-
-        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+    if act == "poison" or (act == "poison once" and times == 1):  # as older versions of PyTorch raise it
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    if act.startswith("memory"):
+        compute(int(act.removeprefix("memory ")))
     if act == "fail":
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
     mark(f"ended-{task.video_id}")

@@ -100,7 +100,7 @@ def test_the_wait_in_the_queue_is_measured_at_the_worker(
 
     monkeypatch.setattr(worker, "catalog", Asked)
     monkeypatch.setattr(worker, "objects", lambda: None)
-    monkeypatch.setattr(worker, "run_stage", lambda *_, **__: None)
+    monkeypatch.setattr(worker, "run_stage", lambda *_, **__: sample_results.done("videos"))
     monkeypatch.setattr(worker.time, "time", lambda: 1000.0)
     request = StageRequest.make(VIDEO_ID, "videos", PipelineConfig())
     message = {

@@ -263,7 +263,7 @@ def test_nothing_but_bad_replies_leaves_one_state_and_every_call(
         connect(monkeypatch, served.url, timeout_s=0.5, max_tries=2)
         run = bench.run(config(), max_attempts=1)
     assert (run.status, run.result_key) == ("failed", None)
-    assert run.error_class in ("UnusableReply", "BackendError")
+    assert run.error_class in ("UnusableReply", "BackendError", "ServerAway")
     assert run.is_retryable
     assert run.reason
     assert bench.ledger.find(bench.video_id, "entities", run.fingerprint) == run

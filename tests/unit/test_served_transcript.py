@@ -273,10 +273,18 @@ def test_no_reply_loses_the_video_or_stores_an_unchecked_word(run: Run, act: Act
     assert all(call.reason for call in calls if call.outcome == "rejected")
 
 
-@pytest.mark.parametrize("act", [error(500), hangs, cuts, error(429, Retry_After="0")])
-def test_a_server_that_is_down_fails_the_stage_and_can_be_tried_again(run: Run, act: Act) -> None:
+@pytest.mark.parametrize(
+    ("act", "kind"),
+    [
+        (error(500), "BackendError"),
+        (hangs, "BackendError"),
+        (cuts, "BackendError"),
+        (error(429, Retry_After="0"), "ServerAway"),
+    ],
+)
+def test_a_server_that_is_down_fails_the_stage_and_can_be_tried_again(run: Run, act: Act, kind: str) -> None:
     bench, state, _ = run(always(act), timeout_s=0.5, max_tries=1)
-    assert (state.status, state.error_class, state.is_retryable) == ("failed", "BackendError", True)
+    assert (state.status, state.error_class, state.is_retryable) == ("failed", kind, True)
     assert {call.outcome for call in bench.calls("transcript")} == {"failed"}
 
 

@@ -1,4 +1,4 @@
-"""A real Celery worker and a real Redis: a process that loses its GPU, a drain, a served model that is away."""
+"""A real Celery worker and a real Redis: a process that loses its GPU, a drain, a server that is away."""
 
 from __future__ import annotations
 
@@ -174,6 +174,41 @@ def test_a_process_that_loses_its_gpu_ends_and_its_video_goes_to_a_new_one(bench
     assert worker.queue_length("cpu") == 0
 
 
+def test_a_worker_whose_device_is_lost_ends_and_leaves_the_queue_to_others(bench: Bench) -> None:
+    """More processes in a row lose their GPU than one video could cost; the last video is not touched."""
+    names = [f"video{number}" for number in range(MAX_ATTEMPTS + 2)]
+    bench.send(**dict.fromkeys(names, "poison"))
+    process = bench.start()
+    assert process.wait(DEADLINE_S) == 0
+    assert "check the device" in bench.log.read_text()
+    for name in names[:-1]:
+        run = bench.run(name)
+        assert run is not None
+        assert (run.status, run.attempts) == ("running", 1)
+    assert bench.run(names[-1]) is None
+    assert worker.queue_length("cpu") == len(names), "every message is there for another worker"
+
+
+def test_memory_that_ends_shrinks_batches_and_costs_at_most_its_own_video(bench: Bench) -> None:
+    bench.send(fits="memory 8", tight="memory 3", never="memory 0", after="memory 8")
+    process = bench.start()
+    bench.wait_until_ended("fits", "tight", "never", "after")
+    states = {name: bench.run(name) for name in ("fits", "tight", "never", "after")}
+    assert {name: run.status for name, run in states.items() if run} == {
+        "fits": "done", "tight": "done", "never": "failed", "after": "done"
+    }  # fmt: skip
+    never = states["never"]
+    assert never is not None
+    assert (never.error_class, never.is_retryable, never.attempts) == ("TooLargeForDevice", True, 1)
+    assert "item 0 of 8 (0) does not fit" in str(never.reason)
+    pids = {pid for name in states for pid in bench.marks("begun", name)}
+    assert len(pids) == 1, "the process goes on"
+    assert len((bench.folder / "marks" / "loaded").read_text().splitlines()) == 1, "and keeps its model"
+    assert len((bench.folder / "marks" / "batch-of-8").read_text().splitlines()) == 2
+    assert len((bench.folder / "marks" / "batch-of-2").read_text().splitlines()) == 4
+    assert bench.drain(process) == 0
+
+
 def test_a_drain_ends_the_stage_and_takes_nothing_new(bench: Bench) -> None:
     process = bench.start()
     bench.send(first="wait", second="go on")
@@ -206,7 +241,13 @@ def test_a_served_model_that_is_gone_costs_no_video(bench: Bench) -> None:
     bench.wait_until_ended(*names)
     bench.send("entities", **dict.fromkeys(names, "go on"))
     runs = lambda: [bench.run(name, "entities") for name in names]  # noqa: E731
-    wait_for("every video to be sent back once", lambda: all(run and run.reason for run in runs()), bench.log)
+    sent_back: set[str] = set()
+
+    def all_were_sent_back() -> bool:
+        sent_back.update(run.video_id for run in runs() if run and run.reason)
+        return len(sent_back) == len(names)
+
+    wait_for("every video to be sent back once", all_were_sent_back, bench.log)
     assert {run.status for run in runs() if run} == {"running"}
     with OpenAIServer(always(says({"number": 1})), port) as served:
         bench.wait_until_ended(*names, stage="entities")
