@@ -162,9 +162,14 @@ class MaskletsConfig(_Section):
                         f"masklets.backend is gpu, which needs masklets.{name}.weights: a folder, "
                         "s3://bucket/prefix, or owner/name[@revision] of the hub"
                     )
-            is_asked = self.backend if self.assigner.kind == "served" else ""
+            is_asked = self.backend if self.servers else ""
             _need_models("masklets", "gpu", is_asked, **{"assigner.served": self.assigner.served})
         return self
+
+    @property
+    def servers(self) -> tuple[Literal["vlm"], ...]:
+        """The served models that the assigner asks."""
+        return ("vlm",) if self.backend == "gpu" and self.assigner.kind == "served" else ()
 
 
 class TranscriptConfig(_Section):

@@ -56,7 +56,8 @@ def test_a_drop_goes_through_the_stack_with_neural_models(home: Path, tiny: Path
     command = [sys.executable, "-c", "from strefer_core.cli import main; main()"]
     options = ["demo", "--videos", tmp_path, "--perception", "gpu", "--models", tiny, "--keep"]
     done = subprocess.run([*command, *map(str, options)], capture_output=True, text=True, check=False)
-    settings.cache_clear()  # the stack has written where it is
+    assert (home / "stack.env").exists(), f"the stack did not start: {done.stdout}\n{done.stderr}"
+    settings.cache_clear()  # it has written where it is
     found = rows("select video_id, stage, status, reason, fingerprint from stage_runs")
     said = f"{done.stdout}\n{done.stderr}\n{found}"
     states = {(run["video_id"], run["stage"]): run["status"] for run in found}

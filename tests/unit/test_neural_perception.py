@@ -61,6 +61,8 @@ def test_a_served_assigner_needs_no_weights_but_a_name(tiny: Path) -> None:
         masklets(tiny, assigner={"kind": "served", "weights": ""})
     config = masklets(tiny, assigner={"kind": "served", "weights": "", "served": {"model": "tiny-vlm"}})
     assert isinstance(NeuralPerception(config)._assigner(), ServedAssigner)
+    assert registry.servers_of("masklets", config) == ("vlm",), "a worker waits for it"
+    assert registry.servers_of("masklets", masklets(tiny)) == ()
 
 
 def test_all_three_parts_work_on_one_video(tiny: Path) -> None:
