@@ -126,6 +126,8 @@ class DetectorModel(LocalModel):
 class TrackerModel(LocalModel):
     """SAM 2 or 2.1."""
 
+    implementation: Literal["transformers", "package"] = "transformers"  # package: sam2
+
 
 class AssignerModel(LocalModel):
     # similarity: CLIP or SigLIP; vlm: a local one of the Qwen-VL family; served: asks `served`.
@@ -160,9 +162,14 @@ class MaskletsConfig(_Section):
                         f"masklets.backend is gpu, which needs masklets.{name}.weights: a folder, "
                         "s3://bucket/prefix, or owner/name[@revision] of the hub"
                     )
-            is_asked = self.backend if self.assigner.kind == "served" else ""
+            is_asked = self.backend if self.servers else ""
             _need_models("masklets", "gpu", is_asked, **{"assigner.served": self.assigner.served})
         return self
+
+    @property
+    def servers(self) -> tuple[Literal["vlm"], ...]:
+        """The served models that the assigner asks."""
+        return ("vlm",) if self.backend == "gpu" and self.assigner.kind == "served" else ()
 
 
 class TranscriptConfig(_Section):

@@ -36,7 +36,7 @@ def _gpu(config: MaskletsConfig, models: Path | None) -> MaskletsConfig:
     if missing and not (missing == ["assigner"] and given["assigner"]["kind"] == "served"):
         names = ", ".join(SUBFOLDERS.values())
         raise ConfigError(
-            f"--perception gpu needs models: give --models FOLDER with {names}/ in it, or set "
+            f"--perception gpu needs models: give --models FOLDER with {names} in it, or set "
             f"STREFER_PIPELINE__MASKLETS__{missing[0].upper()}__WEIGHTS and the others"
         )
     return MaskletsConfig.model_validate(given)

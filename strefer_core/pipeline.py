@@ -419,8 +419,7 @@ class _Attempt:
         stage, video_id = STAGES[self.request.stage], self.request.video_id
         inputs = {n: load_result(self.ledger, self.blobs, video_id, n, chain[n]) for n in stage.needs}
         config = section(self.request.config, stage.name)
-        name = getattr(config, "backend", None)
-        if name and (servers := registry.entry(stage.name, name).servers):
+        if servers := registry.servers_of(stage.name, config):
             from strefer_core.served.client import hold_for
 
             hold_for(servers)  # before a video is decoded for nothing

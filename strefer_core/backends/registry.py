@@ -75,6 +75,12 @@ def entry(stage: str, name: str) -> BackendEntry:
         raise ConfigError(f"stage {stage} has no backend {name!r}; known: {', '.join(known)}") from None
 
 
+def servers_of(stage: str, section: Any) -> tuple[Literal["vlm", "llm"], ...]:
+    """The served models that a stage asks, configured like this."""
+    name = getattr(section, "backend", None)
+    return (*entry(stage, name).servers, *getattr(section, "servers", ())) if name else ()
+
+
 def load(stage: str, section: Any) -> Any:
     """The warm backend that a stage's configuration names, or None for a stage that has only one way.
 

@@ -26,6 +26,7 @@ _CLASSES = {  # by part and kind
     ("detector", "transformers"): f"{_HERE}.groundingdino:GroundingDinoDetector",
     ("detector", "package"): f"{_HERE}.groundingdino_package:GroundingDinoPackageDetector",
     ("tracker", "transformers"): f"{_HERE}.sam2:Sam2Tracker",
+    ("tracker", "package"): f"{_HERE}.sam2_package:Sam2PackageTracker",
     ("assigner", "similarity"): f"{_HERE}.similarity:SimilarityAssigner",
     ("assigner", "vlm"): f"{_HERE}.vlm:VlmAssigner",
 }
@@ -52,7 +53,9 @@ class NeuralPerception:
 
     def track(self, footage: Footage, detections: Sequence[Detection]) -> list[Track]:
         """See `interfaces.Tracker`."""
-        found: list[Track] = self._kept("tracker", "transformers").track(footage, detections)
+        found: list[Track] = self._kept("tracker", self._config.tracker.implementation).track(
+            footage, detections
+        )
         return found
 
     def scores(
@@ -93,6 +96,6 @@ def _loaded(part: str, kind: str, model: LocalModel, device: str) -> Any:
 
 
 def _bytes_of(backend: Any) -> int:
-    """Of the `torch.nn.Module` inside."""
-    model = backend.model
+    """Of the `torch.nn.Module` inside; what a tracker keeps of its last footage is not counted."""
+    model = getattr(backend, "model", None) or backend.predictor
     return model_bytes(getattr(model, "parts", model))

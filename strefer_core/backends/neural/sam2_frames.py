@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
+import numpy as np
+
 from strefer_core.backends.interfaces import Footage, Images
 from strefer_core.backends.neural.sam2_model import Features, Sam2Model
 from strefer_core.warm.memory import in_batches
@@ -23,12 +25,12 @@ class FrameFeatures:
         self.footage = footage
         self.encoded_frames = 0
         self._model, self._batch, self._max_bytes = model, batch, max_bytes
-        self._blocks: OrderedDict[int, Features] = OrderedDict()
+        self._blocks: OrderedDict[int, list[Features]] = OrderedDict()  # one per frame, views of its batch
 
     @property
     def size_bytes(self) -> int:
         """Of all features that are kept."""
-        return sum(block.size_bytes for block in self._blocks.values())
+        return sum(frame.size_bytes for block in self._blocks.values() for frame in block)
 
     def at(self, frames: Sequence[int]) -> Features:
         """Features of working frames, in their order; a frame may be asked for several times."""
@@ -42,14 +44,11 @@ class FrameFeatures:
         if number not in self._blocks:
             start = number * self._batch
             images = self.footage.images[start : start + self._batch]
-            parts = in_batches(self._encode, list(images), self._batch)
-            self._blocks[number] = Features.cat(parts)
+            self._blocks[number] = in_batches(self._encode, list(images), self._batch)
             self.encoded_frames += len(images)
         self._blocks.move_to_end(number)
 
     def _encode(self, images: Sequence[Images]) -> list[Features]:
-        import numpy as np
-
         found = self._model.encode(np.stack(images))
         return [found[place] for place in range(len(images))]
 

@@ -143,19 +143,9 @@ class Sam2Model:
 
     # frames
 
-    def pixels(self, images: Images) -> torch.Tensor:
-        """(B, H, W, 3) uint8 to (B, 3, S, S) as the model was trained: squares, whatever their shape."""
-        frames = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
-        if self.device.type != "cpu":
-            frames = frames.float()  # bytes are resized on CPUs only; rounding makes bytes again
-        side = (self.side_px, self.side_px)
-        frames = interpolate(frames, side, mode="bilinear", antialias=True, align_corners=False)
-        mean, std = (torch.tensor(of, device=self.device).view(1, 3, 1, 1) for of in (_MEAN, _STD))
-        return ((frames.float().round() / 255 - mean) / std).to(self.dtype)
-
     def encode(self, images: Images) -> Features:
         """Features of frames (B, H, W, 3) uint8."""
-        found = self._model.vision_encoder(self.pixels(images))
+        found = self._model.vision_encoder(pixels(images, self.side_px, self.device).to(self.dtype))
         fine, middle, coarse = found.fpn_hidden_states
         if self._constants is None:
             self._constants = _Constants.of(self._model, found.fpn_position_encoding[-1][:1])
@@ -325,6 +315,16 @@ class Sam2Model:
         ages = torch.arange(recent + 1, dtype=torch.float32, device=self.device)
         ages[0] = of_prompt  # filled on the device: a copy from the host would wait for it
         return ages
+
+
+def pixels(images: Images, side_px: int, device: torch.device) -> torch.Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, S, S) float32 as the models were trained: squares, whatever the shape."""
+    frames = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
+    if device.type != "cpu":
+        frames = frames.float()  # bytes are resized on CPUs only; rounding makes bytes again
+    frames = interpolate(frames, (side_px, side_px), mode="bilinear", antialias=True, align_corners=False)
+    mean, std = (torch.tensor(of, device=device).view(1, 3, 1, 1) for of in (_MEAN, _STD))
+    return (frames.float().round() / 255 - mean) / std
 
 
 def _as_tokens(features: torch.Tensor) -> torch.Tensor:
