@@ -65,7 +65,7 @@ class Sam2PackageTracker:
         Raises:
             ConfigError: the package is not installed, or there is no such checkpoint.
         """
-        self.predictor = load_predictor(folder).to(device)
+        self.model = self.predictor = load_predictor(folder).to(device)
         self._encoder = _Encoder(self.predictor, device, dtype)
         self._batch, self._feature_bytes = batch, feature_bytes
         self._measures_agreement = measures_agreement
