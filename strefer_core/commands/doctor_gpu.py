@@ -233,15 +233,15 @@ def served(config: PipelineConfig) -> list[Asked]:
     found = []
     for stage in STAGES:
         own = section(config, stage)
-        name = getattr(own, "backend", None)
-        servers = registry.entry(stage, name).servers if name else ()
+        servers = registry.servers_of(stage, own)
         for part in type(own).model_fields:
             value = getattr(own, part)
             if isinstance(value, ServedModel) and (server := SERVER_OF[part]) in servers:
                 found.append(Asked(role=f"{stage}.{part}", server=server, model=value.model))
-    assigner = config.masklets.assigner
-    if config.masklets.backend == "gpu" and assigner.kind == "served":
-        found.append(Asked(role="masklets.assigner", server="vlm", model=assigner.served.model))
+    assigner = config.masklets.assigner.served
+    found += [
+        Asked(role="masklets.assigner", server=s, model=assigner.model) for s in config.masklets.servers
+    ]
     return found
 
 
@@ -252,16 +252,18 @@ def local_models(config: PipelineConfig) -> list[Loaded]:
         found.append(Loaded(role="clips.siglip", source=config.clips.siglip_path, is_folder=True))
     own = config.masklets
     if own.backend == "gpu":
-        package = ("groundingdino",) if own.detector.implementation == "package" else ()
-        found += [_of_part("detector", own.detector, *package), _of_part("tracker", own.tracker)]
-        if own.assigner.kind != "served":
-            found.append(_of_part("assigner", own.assigner))
+        found.append(_of_part("detector", own.detector, "groundingdino"))
+        found.append(_of_part("tracker", own.tracker, "sam2"))
+        if not own.servers:
+            found.append(_of_part("assigner", own.assigner, ""))
     return found
 
 
-def _of_part(part: str, model: LocalModel, *packages: str) -> Loaded:
-    modules = ("torch", "transformers", *packages)
-    return Loaded(role=f"masklets.{part}", source=model.weights, sha256=model.sha256, modules=modules)
+def _of_part(part: str, model: LocalModel, package: str) -> Loaded:
+    modules = ["torch", "transformers"]
+    if getattr(model, "implementation", "") == "package":
+        modules.append(package)
+    return Loaded(role=f"masklets.{part}", source=model.weights, sha256=model.sha256, modules=tuple(modules))
 
 
 def server_finding(server: str, now: Settings) -> Finding:

@@ -261,19 +261,25 @@ def test_a_served_assigner_is_asked_and_not_loaded(
     assert (code, findings["server vlm"]["state"]) == (1, "broken")
 
 
-def test_a_detector_of_a_package_that_is_not_installed_is_broken(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("part", "distribution", "module"),
+    [("DETECTOR", "groundingdino-py", "groundingdino"), ("TRACKER", "sam2", "sam2")],
+)
+def test_a_package_that_is_asked_for_and_not_installed_is_broken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str, distribution: str, module: str
 ) -> None:
     def version(name: str) -> str:
-        if name == "groundingdino-py":
+        if name == distribution:
             raise PackageNotFoundError(name)
         return "1"
 
     monkeypatch.setattr(doctor_gpu, "version", version)
-    code, findings, _ = doctor(monkeypatch, **masklets(tmp_path, DETECTOR__IMPLEMENTATION="package"))
+    asked = masklets(tmp_path)
+    assert doctor(monkeypatch, **asked)[0] == 0, "through transformers it is not needed"
+    code, findings, _ = doctor(monkeypatch, **{f"PIPELINE__MASKLETS__{part}__IMPLEMENTATION": "package"})
     assert (code, findings["stage masklets"]["state"]) == (1, "broken")
-    assert "groundingdino-py" in findings["stage masklets"]["detail"]
-    assert "constraints-gpu.txt" in findings["groundingdino"]["detail"]
+    assert distribution in findings["stage masklets"]["detail"]
+    assert "constraints-gpu.txt" in findings[module]["detail"]
 
 
 def test_weights_of_the_hub_are_looked_for_and_not_fetched(
