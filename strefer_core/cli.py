@@ -19,6 +19,14 @@ from strefer_core.errors import ConfigError, InputError, StackError, StoreError,
 
 FILE = click.Path(path_type=Path)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+perception = click.option(
+    "--perception",
+    type=click.Choice(["classical", "gpu"]),
+    help="What finds and follows things: OpenCV, or neural models. Default: as the settings say.",
+)
+models = click.option(
+    "--models", type=FOLDER, help="Of gpu: folder with groundingdino/, sam2/ and clip/ in it."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -121,13 +129,15 @@ def weights(source: str, sha256: str, as_json: bool) -> None:
 @main.command()
 @click.argument("videos", nargs=-1, required=True, type=FILE)
 @click.option("--out", "out_dir", required=True, type=FOLDER, help="Folder for dataset and overlays.")
+@perception
+@models
 @as_json
 @loads_models
-def run(videos: tuple[Path, ...], out_dir: Path, as_json: bool) -> None:
+def run(videos: tuple[Path, ...], out_dir: Path, as_json: bool, **given: Any) -> None:
     """Run every stage on VIDEOS (files or folders) in this process: no Airflow, no server."""
     from strefer_core.commands import run as command
 
-    sys.exit(0 if command.run(list(videos), out_dir, as_json=as_json) else 1)
+    sys.exit(0 if command.run(list(videos), out_dir, as_json=as_json, **given) else 1)
 
 
 @main.command()
@@ -416,11 +426,13 @@ def ablate(name: Any, bench: Path, as_json: bool, **given: Any) -> None:
 @main.command()
 @click.option("--videos", type=FILE, help="Folder of your own videos instead of the rendered world.")
 @click.option("--keep", is_flag=True, help="Leave the stack up.")
-def demo(videos: Path | None, keep: bool) -> None:
+@perception
+@models
+def demo(videos: Path | None, keep: bool, **given: Any) -> None:
     """Bring the stack up, drop six videos, follow them to a dataset, say where everything is."""
     from strefer_core.commands import demo as command
 
-    sys.exit(0 if command.demo(videos, keep=keep) else 1)
+    sys.exit(0 if command.demo(videos, keep=keep, **given) else 1)
 
 
 @main.command()

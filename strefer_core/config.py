@@ -108,8 +108,39 @@ class EntitiesConfig(_Section):
         return self
 
 
+class LocalModel(_Section):
+    """A model that the worker loads. Where it runs is `Settings.device`."""
+
+    weights: str = ""  # folder, s3://bucket/prefix, or owner/name[@revision] of the Hugging Face hub
+    sha256: str = ""  # of all its files, as `strefer weights` prints it: then it is what says which it is
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: half on a GPU, float32 on a CPU
+    batch: int = Field(8, ge=1)  # at most so many frames, cuts or questions at a time
+
+
+class DetectorModel(LocalModel):
+    """GroundingDINO."""
+
+    implementation: Literal["transformers", "package"] = "transformers"  # package: groundingdino-py
+
+
+class TrackerModel(LocalModel):
+    """SAM 2 or 2.1."""
+
+    implementation: Literal["transformers", "package"] = "transformers"  # package: sam2
+
+
+class AssignerModel(LocalModel):
+    # similarity: CLIP or SigLIP; vlm: a local one of the Qwen-VL family; served: asks `served`.
+    kind: Literal["similarity", "vlm", "served"] = "similarity"
+    served: ServedModel = ServedModel()
+    repeats: int = Field(1, ge=1)  # of `served`: times that each question is asked; scores are means
+
+
 class MaskletsConfig(_Section):
-    backend: Literal["classical"] = "classical"
+    backend: Literal["classical", "gpu"] = "classical"
+    detector: DetectorModel = DetectorModel()  # these three are of `gpu`
+    tracker: TrackerModel = TrackerModel()
+    assigner: AssignerModel = AssignerModel()
     cascade: Literal["first_frame", "paper", "strefer"] = "strefer"
     detection_batch: int = Field(4, ge=1)  # most frames per call of the detector
     min_score: float = Field(0.3, ge=0, le=1)  # of a box; weaker ones are ignored
@@ -118,6 +149,27 @@ class MaskletsConfig(_Section):
     # looks on as long as anything is missing: a few more masks for about half as many looks again.
     min_gain: float = Field(0.18, ge=0, le=1)
     min_match: float = Field(0.4, ge=0, le=1)  # of a track with an entity's words; else it stays without one
+
+    @model_validator(mode="after")
+    def _models_are_named(self) -> MaskletsConfig:
+        if self.backend == "gpu":
+            local: dict[str, LocalModel] = {"detector": self.detector, "tracker": self.tracker}
+            if self.assigner.kind != "served":
+                local["assigner"] = self.assigner
+            for name, model in local.items():
+                if not model.weights:
+                    raise ValueError(
+                        f"masklets.backend is gpu, which needs masklets.{name}.weights: a folder, "
+                        "s3://bucket/prefix, or owner/name[@revision] of the hub"
+                    )
+            is_asked = self.backend if self.servers else ""
+            _need_models("masklets", "gpu", is_asked, **{"assigner.served": self.assigner.served})
+        return self
+
+    @property
+    def servers(self) -> tuple[Literal["vlm"], ...]:
+        """The served models that the assigner asks."""
+        return ("vlm",) if self.backend == "gpu" and self.assigner.kind == "served" else ()
 
 
 class TranscriptConfig(_Section):

@@ -155,13 +155,22 @@ def fingerprints(video_id: str, config: PipelineConfig) -> dict[str, str]:
         parts = {
             "stage": stage.name,
             "version": stage.version,
-            "config": section(config, stage.name).model_dump(mode="json"),
+            "config": _identity(section(config, stage.name)),
             "backend": backend_id(config, stage.name),
             "inputs": [chain[need] for need in stage.needs] or [video_id],
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         chain[stage.name] = hashlib.sha256(text.encode()).hexdigest()[:32]
     return chain
+
+
+def _identity(config: BaseModel) -> dict[str, Any]:
+    """What results depend on. Where weights come from does not matter once their checksum is known."""
+    values = config.model_dump(mode="json")
+    for value in values.values():
+        if isinstance(value, dict) and value.get("weights") and value.get("sha256"):
+            del value["weights"]
+    return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -410,8 +419,7 @@ class _Attempt:
         stage, video_id = STAGES[self.request.stage], self.request.video_id
         inputs = {n: load_result(self.ledger, self.blobs, video_id, n, chain[n]) for n in stage.needs}
         config = section(self.request.config, stage.name)
-        name = getattr(config, "backend", None)
-        if name and (servers := registry.entry(stage.name, name).servers):
+        if servers := registry.servers_of(stage.name, config):
             from strefer_core.served.client import hold_for
 
             hold_for(servers)  # before a video is decoded for nothing
@@ -420,7 +428,7 @@ class _Attempt:
             fingerprint=self.request.fingerprint,
             video_path=self.fetch_video(video_id),
             config=config,
-            backend=registry.load(stage.name, name) if name else None,
+            backend=registry.load(stage.name, config),
             inputs=inputs,
         )
         return stage.run(task)

@@ -155,8 +155,7 @@ def run_stage_task(task: Task, message: dict[str, Any]) -> None:
 
 def max_away_s(request: StageRequest) -> float:
     """How long a request waits for the served models of its backend; 0 where it asks none."""
-    name = getattr(section(request.config, request.stage), "backend", None)
-    servers = registry.entry(request.stage, name).servers if name else ()
+    servers = registry.servers_of(request.stage, section(request.config, request.stage))
     return max((getattr(settings(), server).max_away_s for server in servers), default=0.0)
 
 

@@ -24,6 +24,14 @@ os.environ.update(
 )
 
 
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """Folder of the tiny models: see `tests.tiny_models`."""
+    from tests.tiny_models import build
+
+    return build()
+
+
 class ByFile(LoadFileScheduling):
     """In parallel runs a file stays in one process, as do all tests of the stack: they share work."""
 

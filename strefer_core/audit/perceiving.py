@@ -69,8 +69,7 @@ class Running:
 
     def run(self, stage: str, kind: type[R]) -> R:
         """Run a stage and keep its result. Raises what the stage raises."""
-        name = getattr(section(self.config, stage), "backend", None)
-        task = self.task(stage, registry.load(stage, name) if name else None)
+        task = self.task(stage, registry.load(stage, section(self.config, stage)))
         self.results[stage] = STAGES[stage].run(task)
         return self.result(stage, kind)
 

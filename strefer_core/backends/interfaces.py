@@ -55,6 +55,7 @@ class Track:
     detection: Detection
     masks: Masks  # (T, H, W) bool, working size
     forward_backward_iou: float | None
+    presence: NDArray[np.float32] | None = None  # (T,) logits that it is in view, of models that tell
 
 
 class Embedder(Protocol):

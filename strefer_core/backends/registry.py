@@ -20,11 +20,13 @@ from strefer_core.served.prompt import digest
 @dataclass(frozen=True)
 class BackendEntry:
     """`id` goes into fingerprints; `factory` is `module:callable`, called once per process; `servers` are the
-    served models that it asks."""
+    served models that it asks. A factory that `takes_section` is called with the stage's configuration, every
+    time, and keeps what is heavy elsewhere."""
 
     id: str
     factory: str
     servers: tuple[Literal["vlm", "llm"], ...] = ()
+    takes_section: bool = False
 
 
 _TRANSCRIBER, _WRITER = "rules-2", "rules-2"  # whose facts and pairs the served ones start from
@@ -43,6 +45,11 @@ BACKENDS: dict[tuple[str, str], BackendEntry] = {
     ),
     ("masklets", "classical"): BackendEntry(
         "classical-3", "strefer_core.backends.classical:ClassicalPerception"
+    ),
+    ("masklets", "gpu"): BackendEntry(
+        f"gpu-1-{digest('assign.v1')}",
+        "strefer_core.backends.neural.perception:NeuralPerception",
+        takes_section=True,
     ),
     ("transcript", "rules"): BackendEntry(_TRANSCRIBER, "strefer_core.backends.rules:RulesTranscriber"),
     ("transcript", "vlm"): BackendEntry(
@@ -68,15 +75,34 @@ def entry(stage: str, name: str) -> BackendEntry:
         raise ConfigError(f"stage {stage} has no backend {name!r}; known: {', '.join(known)}") from None
 
 
-def load(stage: str, name: str) -> Any:
-    """The warm backend of this process: built on first use, kept for the next videos."""
-    return _build(entry(stage, name).factory)
+def servers_of(stage: str, section: Any) -> tuple[Literal["vlm", "llm"], ...]:
+    """The served models that a stage asks, configured like this."""
+    name = getattr(section, "backend", None)
+    return (*entry(stage, name).servers, *getattr(section, "servers", ())) if name else ()
+
+
+def load(stage: str, section: Any) -> Any:
+    """The warm backend that a stage's configuration names, or None for a stage that has only one way.
+
+    It is built on first use and kept for the next videos; the models of one that takes its configuration are
+    kept by `strefer_core.warm.keeper`.
+    """
+    name = getattr(section, "backend", None)
+    if not name:
+        return None
+    found = entry(stage, name)
+    return _callable(found.factory)(section) if found.takes_section else _build(found.factory)
 
 
 @cache
 def _build(factory: str) -> Any:
     started = time.perf_counter()
-    module, attribute = factory.split(":")
-    backend = getattr(import_module(module), attribute)()
-    metrics.backend_loaded(attribute, time.perf_counter() - started)
+    make = _callable(factory)
+    backend = make()
+    metrics.backend_loaded(make.__name__, time.perf_counter() - started)
     return backend
+
+
+def _callable(factory: str) -> Any:
+    module, attribute = factory.split(":")
+    return getattr(import_module(module), attribute)

@@ -273,7 +273,7 @@ class _Work:
         for frame, node in held.items():
             stretch = slice(int(self.footage.sampled[frame]), int(ends[frame]))
             masks[stretch] = self.tracks[self.nodes[node].track_on(frame)].masks[stretch]
-        return replace(main, masks=masks)
+        return replace(main, masks=masks, presence=None)  # each node's own says nothing of the others
 
 
 def _is_doubtful(node: Node, doubtful: Sequence[NDArray[np.bool_]]) -> bool:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
-from strefer_core.config import home
+from strefer_core.config import home, settings
 from strefer_core.console import out, say
 from strefer_core.drop import DropReport
+from strefer_core.errors import ConfigError
+from strefer_core.perception import chosen
 
 WORLD_SEED, WORLD_VIDEOS = 7, 6
 
 
-def demo(videos: Path | None, *, keep: bool) -> bool:
-    """Run it; True where every DAG run succeeded and a dataset is there. The stack is stopped after it."""
+def demo(
+    videos: Path | None, *, keep: bool, perception: str | None = None, models: Path | None = None
+) -> bool:
+    """Run it; True where every DAG run succeeded and a dataset is there. The stack is stopped after it.
+
+    Raises ConfigError where a perception is asked for and the stack runs already, with its own.
+    """
     from strefer_core.commands import drop, stack
 
+    _choose(perception, models)
     started = time.monotonic()
     folder = videos or _world()
     say("starting the stack")
     was_running = stack.start({}).was_running
+    if was_running and (perception or models):
+        raise ConfigError("a stack runs already, and sees as it was started: `strefer down` first")
     try:
         say(f"dropping {folder}")
         report = drop.deliver([folder], None, None)
@@ -32,6 +43,15 @@ def demo(videos: Path | None, *, keep: bool) -> bool:
             stack.down()
     say(f"done in {time.monotonic() - started:.0f} s")
     return report.is_success and report.dataset is not None
+
+
+def _choose(perception: str | None, models: Path | None) -> None:
+    """Into the environment, which every process of the stack inherits."""
+    now = settings().pipeline
+    asked = chosen(now, perception, models)
+    if asked != now:
+        os.environ["STREFER_PIPELINE__MASKLETS"] = asked.masklets.model_dump_json()
+        settings.cache_clear()
 
 
 def _world() -> Path:
@@ -53,7 +73,6 @@ def _overlays(report: DropReport) -> list[Path]:
 
 def _say_where(report: DropReport, pictures: list[Path], *, keep: bool) -> None:
     from strefer_core.commands.export import export_version
-    from strefer_core.config import settings
 
     now = settings()
     already, computed = sum(report.already.values()), sum(report.computed.values())

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from strefer_core.backends import registry
 from strefer_core.commands.doctor import COLOURS, Finding, torchvision_finding
-from strefer_core.config import PipelineConfig, ServedModel, Settings, settings
+from strefer_core.config import LocalModel, PipelineConfig, ServedModel, Settings, settings
 from strefer_core.console import emit, table
 from strefer_core.errors import BackendError, ConfigError, StoreError, StreferError
 from strefer_core.pipeline import STAGES, section
@@ -44,7 +44,7 @@ class Gpu:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalModel:
+class Loaded:
     """A model that a worker process loads itself, because the configuration says so."""
 
     role: str  # stage and part
@@ -103,10 +103,12 @@ def run_checks(now: Settings) -> Iterator[Finding]:
         yield stage_finding(stage.name, now)
     for server in ("vlm", "llm"):
         yield server_finding(server, now)
-    models = local_models(now.pipeline)
-    for model in models:
-        yield weights_finding(model, now)
-    yield memory_finding(models, now)
+    sizes = []
+    for model in local_models(now.pipeline):
+        finding, size_bytes = weights_finding(model, now)
+        sizes.append(size_bytes)
+        yield finding
+    yield memory_finding(sizes, now)
 
 
 # The machine.
@@ -220,11 +222,9 @@ def stage_finding(stage: str, now: Settings) -> Finding:
             version(DISTRIBUTIONS.get(needed, needed))
     except (StreferError, ImportError, AttributeError, RuntimeError, OSError) as error:
         return Finding(f"stage {stage}", "broken", f"{name} cannot be loaded here: {error}")
-    where = "on the CPU"
-    if asked:
-        where = "asks " + ", ".join(f"{one.model} of the {one.server} server" for one in asked)
-    elif models:
-        where = f"on {_device(now)}"
+    places = [f"on {_device(now)}"] if models else []
+    places += [f"asks {one.model} of the {one.server} server" for one in asked]
+    where = ", ".join(places) or "on the CPU"
     return Finding(f"stage {stage}", "ok", f"{name}, {where}, by workers of the queue {queue}")
 
 
@@ -233,20 +233,37 @@ def served(config: PipelineConfig) -> list[Asked]:
     found = []
     for stage in STAGES:
         own = section(config, stage)
-        name = getattr(own, "backend", None)
-        servers = registry.entry(stage, name).servers if name else ()
+        servers = registry.servers_of(stage, own)
         for part in type(own).model_fields:
             value = getattr(own, part)
             if isinstance(value, ServedModel) and (server := SERVER_OF[part]) in servers:
                 found.append(Asked(role=f"{stage}.{part}", server=server, model=value.model))
+    assigner = config.masklets.assigner.served
+    found += [
+        Asked(role="masklets.assigner", server=s, model=assigner.model) for s in config.masklets.servers
+    ]
     return found
 
 
-def local_models(config: PipelineConfig) -> list[LocalModel]:
+def local_models(config: PipelineConfig) -> list[Loaded]:
     """Models that worker processes load."""
+    found = []
     if config.clips.embedder == "siglip":
-        return [LocalModel(role="clips.siglip", source=config.clips.siglip_path, is_folder=True)]
-    return []
+        found.append(Loaded(role="clips.siglip", source=config.clips.siglip_path, is_folder=True))
+    own = config.masklets
+    if own.backend == "gpu":
+        found.append(_of_part("detector", own.detector, "groundingdino"))
+        found.append(_of_part("tracker", own.tracker, "sam2"))
+        if not own.servers:
+            found.append(_of_part("assigner", own.assigner, ""))
+    return found
+
+
+def _of_part(part: str, model: LocalModel, package: str) -> Loaded:
+    modules = ["torch", "transformers"]
+    if getattr(model, "implementation", "") == "package":
+        modules.append(package)
+    return Loaded(role=f"masklets.{part}", source=model.weights, sha256=model.sha256, modules=tuple(modules))
 
 
 def server_finding(server: str, now: Settings) -> Finding:
@@ -267,18 +284,18 @@ def server_finding(server: str, now: Settings) -> Finding:
 # Weights and memory.
 
 
-def weights_finding(model: LocalModel, now: Settings) -> Finding:
-    """Whether a model's weights are here, or where they come from on first use."""
+def weights_finding(model: Loaded, now: Settings) -> tuple[Finding, int]:
+    """Whether a model's weights are here, or whence they come on first use; and their bytes, 0: unknown."""
     check = f"weights {model.role}"
     try:
         size_bytes, where = find_weights(model, now)
     except (ConfigError, StoreError) as error:
-        return Finding(check, "broken", str(error))
+        return Finding(check, "broken", str(error)), 0
     size = f"{size_bytes / GIB:.2f} GiB" if size_bytes else "size unknown"
-    return Finding(check, "ok", f"{size}, {where}")
+    return Finding(check, "ok", f"{size}, {where}"), size_bytes
 
 
-def find_weights(model: LocalModel, now: Settings) -> tuple[int, str]:
+def find_weights(model: Loaded, now: Settings) -> tuple[int, str]:
     """Bytes of a model's weights (0: unknown), and where they are. Fetches nothing.
 
     Raises:
@@ -340,18 +357,12 @@ def _is_hub_off() -> bool:
     return bool(HF_HUB_OFFLINE)
 
 
-def memory_finding(models: list[LocalModel], now: Settings) -> Finding:
-    """What a worker process of the queue `gpu` will hold, against what it may."""
-    if not models:
+def memory_finding(sizes: list[int], now: Settings) -> Finding:
+    """What a worker process will hold of models of these bytes (0: unknown), against what it may."""
+    if not sizes:
         return Finding("memory per process", "ok", "no stage loads a model")
-    sizes = []
-    for model in models:
-        try:
-            sizes.append(find_weights(model, now)[0])
-        except StreferError:
-            sizes.append(0)
     held, gpus = sum(sizes) + CONTEXT_BYTES, visible_gpus()
-    told = f"about {held / GIB:.1f} GiB with {len(models)} models as they are stored"
+    told = f"about {held / GIB:.1f} GiB with {len(sizes)} models as they are stored"
     if unknown := sizes.count(0):
         told += f", {unknown} of them of unknown size"
     if not gpus:

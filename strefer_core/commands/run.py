@@ -11,17 +11,24 @@ from strefer_core.config import settings
 from strefer_core.console import emit, progress, say, table
 from strefer_core.drop import find_videos
 from strefer_core.local_run import LocalRun, RunReport
+from strefer_core.perception import chosen
 from strefer_core.pipeline import STAGES
 
 
-def run(paths: list[Path], out_dir: Path, *, as_json: bool) -> bool:
+def run(
+    paths: list[Path],
+    out_dir: Path,
+    *,
+    perception: str | None = None,
+    models: Path | None = None,
+    as_json: bool,
+) -> bool:
     """Run all stages; True where a dataset was made and no video failed."""
+    config = chosen(settings().pipeline, perception, models)
     videos = find_videos(paths)
     with progress() as bars:
         tasks = {stage: bars.add_task(stage, total=len(videos)) for stage in STAGES}
-        report = LocalRun(out_dir, settings().pipeline).run(
-            videos, lambda stage, _: bars.advance(tasks[stage])
-        )
+        report = LocalRun(out_dir, config).run(videos, lambda stage, _: bars.advance(tasks[stage]))
     emit(asdict(report), as_json=as_json, human=_table(report))
     already, computed = sum(report.already.values()), sum(report.computed.values())
     say(f"{already} stage runs were done before, {computed} computed now")

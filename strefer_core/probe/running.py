@@ -105,7 +105,7 @@ def _footage(job: Job, path: Path, index: VideoIndex) -> Footage:
 
 def _perception(job: Job, truth: WorldTruth, noise: Noise) -> Perception:
     if job.perception == "classical":
-        return cast(Perception, registry.load("masklets", "classical"))
+        return cast(Perception, registry.load("masklets", MaskletsConfig()))
     return WorldPerception(truth, noise, seed=job.seed)  # its errors hang on no order of calls
 
 

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from strefer_core.cli import main
 from strefer_core.commands import doctor_gpu
-from strefer_core.commands.doctor_gpu import GIB, LocalModel
+from strefer_core.commands.doctor_gpu import GIB, Loaded
 from strefer_core.config import settings
 
 KEY = "hunter2"
@@ -210,13 +211,75 @@ def test_a_checkpoint_that_is_here_counts_into_the_memory(
     ],
 )
 def test_models_are_held_against_the_memory_of_the_gpu(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sizes: tuple[int, ...], state: str, said: str
+    monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...], state: str, said: str
 ) -> None:
     seen(monkeypatch, Torch(10 * GIB))
-    folders = [weights(tmp_path / str(size), size * GIB) for size in sizes]
-    models = [LocalModel(role=f"masklets.{f.name}", source=str(f)) for f in folders]
-    finding = doctor_gpu.memory_finding(models, settings())
+    finding = doctor_gpu.memory_finding([size * GIB for size in sizes], settings())
     assert (finding.state, said in finding.detail) == (state, True)
+
+
+def masklets(folder: Path, **changes: str) -> dict[str, str]:
+    """Variables for neural masklets with weights of one GiB each."""
+    names = {"DETECTOR": "dino", "TRACKER": "sam2", "ASSIGNER": "clip"}
+    of_parts = {
+        f"PIPELINE__MASKLETS__{part}__WEIGHTS": str(weights(folder / name, GIB))
+        for part, name in names.items()
+    }
+    named = {f"PIPELINE__MASKLETS__{name}": value for name, value in changes.items()}
+    return {"PIPELINE__MASKLETS__BACKEND": "gpu", **of_parts, **named}
+
+
+def test_neural_masklets_run_on_the_gpu_with_three_models(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen(monkeypatch, Torch(80 * GIB))
+    code, findings, _ = doctor(monkeypatch, **masklets(tmp_path))
+    assert code == 0
+    assert findings["stage masklets"]["detail"] == "gpu, on cuda:0, GPU 0, by workers of the queue gpu"
+    for part in ("detector", "tracker", "assigner"):
+        assert findings[f"weights masklets.{part}"]["detail"].startswith("1.00 GiB, in ")
+    assert "about 3.5 GiB with 3 models" in findings["memory per process"]["detail"]
+
+
+def test_neural_masklets_run_on_the_cpu_where_there_is_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen(monkeypatch, Torch(), driver="")
+    code, findings, _ = doctor(monkeypatch, **masklets(tmp_path))
+    assert (code, findings["stage masklets"]["detail"]) == (0, "gpu, on the CPU, by workers of the queue gpu")
+
+
+def test_a_served_assigner_is_asked_and_not_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: str
+) -> None:
+    asked = masklets(tmp_path, ASSIGNER__KIND="served", ASSIGNER__SERVED__MODEL="seer")
+    code, findings, _ = doctor(monkeypatch, **asked, VLM__BASE_URL=f"{server}/v1", VLM__API_KEY=KEY)
+    assert code == 0
+    assert "asks seer of the vlm server" in findings["stage masklets"]["detail"]
+    assert "weights masklets.assigner" not in findings
+    code, findings, _ = doctor(monkeypatch, VLM__API_KEY="wrong")
+    assert (code, findings["server vlm"]["state"]) == (1, "broken")
+
+
+@pytest.mark.parametrize(
+    ("part", "distribution", "module"),
+    [("DETECTOR", "groundingdino-py", "groundingdino"), ("TRACKER", "sam2", "sam2")],
+)
+def test_a_package_that_is_asked_for_and_not_installed_is_broken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str, distribution: str, module: str
+) -> None:
+    def version(name: str) -> str:
+        if name == distribution:
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(doctor_gpu, "version", version)
+    asked = masklets(tmp_path)
+    assert doctor(monkeypatch, **asked)[0] == 0, "through transformers it is not needed"
+    code, findings, _ = doctor(monkeypatch, **{f"PIPELINE__MASKLETS__{part}__IMPLEMENTATION": "package"})
+    assert (code, findings["stage masklets"]["state"]) == (1, "broken")
+    assert distribution in findings["stage masklets"]["detail"]
+    assert "constraints-gpu.txt" in findings[module]["detail"]
 
 
 def test_weights_of_the_hub_are_looked_for_and_not_fetched(
@@ -225,13 +288,13 @@ def test_weights_of_the_hub_are_looked_for_and_not_fetched(
     cache = tmp_path / "hub"
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    model = LocalModel(role="masklets.detector", source="someone/detector")
+    model = Loaded(role="masklets.detector", source="someone/detector")
     size_bytes, where = doctor_gpu.find_weights(model, settings())
     assert (size_bytes, "fetched from the hub as someone/detector" in where) == (0, True)
 
     monkeypatch.setenv("STREFER_MODELS__OFFLINE", "1")
     settings.cache_clear()
-    finding = doctor_gpu.weights_finding(model, settings())
+    finding, _ = doctor_gpu.weights_finding(model, settings())
     assert (finding.state, "the hub is switched off" in finding.detail) == ("broken", True)
 
     snapshot = cache / "models--someone--detector" / "snapshots" / "abc"
@@ -242,5 +305,5 @@ def test_weights_of_the_hub_are_looked_for_and_not_fetched(
 
 
 def test_a_name_that_is_neither_folder_nor_hub_is_broken() -> None:
-    finding = doctor_gpu.weights_finding(LocalModel(role="x.y", source="no/such/folder"), settings())
+    finding, _ = doctor_gpu.weights_finding(Loaded(role="x.y", source="no/such/folder"), settings())
     assert (finding.state, "s3://bucket/prefix" in finding.detail) == ("broken", True)

@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from strefer_core import metrics, worker
 from strefer_core.backends import registry
-from strefer_core.config import PipelineConfig
+from strefer_core.config import PipelineConfig, TranscriptConfig
 from strefer_core.data_model import StageRun
 from strefer_core.errors import UnreadableVideo
 from strefer_core.pipeline import STAGES, Filtered, StageRequest, run_stage
@@ -118,7 +118,7 @@ def test_the_wait_in_the_queue_is_measured_at_the_worker(
 def test_loading_a_backend_is_measured_once_per_process(reader: InMemoryMetricReader) -> None:
     registry._build.cache_clear()
     for _ in range(2):
-        registry.load("transcript", "rules")
+        registry.load("transcript", TranscriptConfig())
     unit, (loaded,) = points(reader)["strefer.backend.load.duration"]
     assert (unit, loaded.count) == ("s", 1)
     assert dict(loaded.attributes) == {"backend": "RulesTranscriber"}

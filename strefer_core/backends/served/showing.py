@@ -103,11 +103,15 @@ def _spread(items: Sequence[int], count: int) -> list[int]:
 
 
 def _marked(picture: Picture, rle: dm.Rle | None) -> Picture:
-    """The picture with a line around the mask, outside of it: the thing itself stays as it is."""
     if rle is None:
         return picture
     height, width = picture.shape[:2]
-    mask = resize(decode(rle), height, width)
+    return lined(picture, resize(decode(rle), height, width))
+
+
+def lined(picture: Picture, mask: Mask) -> Picture:
+    """A new picture with a line around the mask, outside of it: the thing itself stays as it is."""
+    width = picture.shape[1]
     line_px = max(_THINNEST_LINE_PX, round(width * _LINE_SHARE))
     marked = picture.copy()
     marked[_grown(mask, 1 + line_px) & ~_grown(mask, 1)] = LINE
