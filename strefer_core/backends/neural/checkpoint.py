@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from strefer_core.errors import ConfigError
-
-log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -37,3 +34,14 @@ def pretrained(class_name: str, folder: Path, **options: Any) -> Any:
     """What a class of transformers makes of a local folder; never asks the hub."""
     found = getattr(import_module("transformers"), class_name)
     return found.from_pretrained(folder, local_files_only=True, **options)
+
+
+def pretrained_model(class_name: str, folder: Path, **options: Any) -> Any:
+    """A model in evaluation mode with all its weights.
+
+    Raises ValueError where the folder lacks some: transformers would go on with random ones.
+    """
+    model, told = pretrained(class_name, folder, output_loading_info=True, **options)
+    if missing := sorted(told["missing_keys"]):
+        raise ValueError(f"{len(missing)} weights are missing in it, {missing[0]} among them")
+    return model.eval()

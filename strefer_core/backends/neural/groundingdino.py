@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core.backends.interfaces import Detection, Footage, Images
-from strefer_core.backends.neural.checkpoint import loading, pretrained
+from strefer_core.backends.neural.checkpoint import loading, pretrained, pretrained_model
 from strefer_core.backends.neural.devices import mixed
 from strefer_core.backends.neural.pixels import Pixels
 from strefer_core.backends.neural.prompts import Marks, Prompt, prompts_of
@@ -146,8 +146,8 @@ class GroundingDinoDetector(GroundingDino):
         with loading(folder, "GroundingDINO"):
             tokenizer = pretrained("AutoTokenizer", folder)
             processor = pretrained("AutoImageProcessor", folder)
-            model = pretrained("AutoModelForZeroShotObjectDetection", folder)
-        self.model = model.to(device).eval()
+            model = pretrained_model("AutoModelForZeroShotObjectDetection", folder)
+        self.model = model.to(device)
         super().__init__(
             tokenizer=tokenizer,
             pixels=Pixels.of(processor),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
 from strefer_core.backends.interfaces import Footage, Track
-from strefer_core.backends.neural.checkpoint import loading, pretrained
+from strefer_core.backends.neural.checkpoint import loading, pretrained, pretrained_model
 from strefer_core.backends.neural.devices import mixed
 from strefer_core.backends.neural.pictures import Sight, cut, filled, sights
 from strefer_core.errors import ConfigError
@@ -51,7 +51,7 @@ class SimilarityAssigner:
                 raise ValueError(f"it is of type {kind}, not {' or '.join(_KINDS)}")
             self._tokenizer = pretrained("AutoTokenizer", folder)
             self._images = pretrained("AutoImageProcessor", folder)
-            self.model = pretrained("AutoModel", folder).to(device).eval()
+            self.model = pretrained_model("AutoModel", folder).to(device)
         self._device, self._dtype, self._batch = device, dtype, batch
 
     def scores(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
 from strefer_core.backends.interfaces import Footage, Track
-from strefer_core.backends.neural.checkpoint import loading, pretrained
+from strefer_core.backends.neural.checkpoint import loading, pretrained, pretrained_model
 from strefer_core.backends.neural.pictures import Sight, filled, sights
 from strefer_core.backends.served.showing import lined
 from strefer_core.errors import ConfigError
@@ -49,7 +49,8 @@ class VlmAssigner:
                 raise ValueError(f"it is of type {kind}, not one of {', '.join(_KINDS)}")
             self._tokenizer = pretrained("AutoTokenizer", folder, padding_side="left")
             self._images = pretrained("AutoImageProcessor", folder)
-            self.model = pretrained("AutoModelForImageTextToText", folder, dtype=dtype).to(device).eval()
+            model = pretrained_model("AutoModelForImageTextToText", folder, dtype=dtype)
+            self.model = model.to(device)
         self._device, self._dtype, self._batch = device, dtype, batch
         yes, no = (self._first_tokens(words) for words in (_YES, _NO))
         self._yes, self._no = sorted(yes - no), sorted(no - yes)
