@@ -91,7 +91,7 @@ class TestAgreement:
         differing = sum(int((a.masks ^ b.masks).sum()) for a, b in zip(ours, theirs, strict=True))
         assert differing <= 1e-4 * pixels  # rounding decides pixels on a border
         shares = [float(one.masks.mean()) for one in ours]
-        assert 0 < max(shares)
+        assert max(shares) > 0
         assert min(shares) < 1
 
     def test_forward_backward(self, ours: list[Track], theirs: list[Track]) -> None:
