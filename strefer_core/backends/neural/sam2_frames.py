@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from strefer_core.backends.interfaces import Footage, Images
-from strefer_core.backends.neural.sam2_model import Features, Sam2Model
+from strefer_core.backends.neural.sam2_model import Features
 from strefer_core.warm.memory import in_batches
+
+
+class Encoder(Protocol):
+    def encode(self, images: Images) -> Features:
+        """Features of frames (B, H, W, 3) uint8."""
 
 
 class FrameFeatures:
@@ -20,7 +26,7 @@ class FrameFeatures:
     length takes bounded memory, and a pass through it encodes every frame once at most.
     """
 
-    def __init__(self, model: Sam2Model, footage: Footage, *, batch: int, max_bytes: int) -> None:
+    def __init__(self, model: Encoder, footage: Footage, *, batch: int, max_bytes: int) -> None:
         """`batch`: frames per call of the encoder; `max_bytes`: of features kept beside those in use."""
         self.footage = footage
         self.encoded_frames = 0

@@ -213,7 +213,7 @@ def load_predictor(folder: Path) -> Any:
             "the sam2_package tracker needs the sam2 package, which the GPU environment has (make test-gpu "
             "builds it); elsewhere use the tracker sam2, which gives the same masks"
         ) from error
-    sam2_video_predictor.tqdm = lambda frames, **_: frames  # type: ignore[attr-defined]  # no bars in logs
+    sam2_video_predictor.tqdm = lambda frames, **_: frames  # no bars in logs
     released = [path for path in sorted(folder.glob("*.pt")) if path.name in _RELEASED]
     if len(released) == 1:
         return _released(released[0])
