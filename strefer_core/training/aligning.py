@@ -1,4 +1,4 @@
-"""First step of a training from scratch: what lies under a mask becomes phrases, before sentences are learned.
+"""First step of a training from scratch: masks become phrases, before sentences are learned.
 
 Vision tower and region connector learn to tell, from a frame, its neighbours and one mask, what is answered
 about that thing: phrases of one to three words (rare ones weigh more), of answers about all of the video and

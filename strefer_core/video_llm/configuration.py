@@ -8,7 +8,6 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from strefer_core.data_model import FRAME_COUNT
 
-
 RegionMerge = Literal["similar", "even"]
 REGION_MERGES: tuple[RegionMerge, ...] = get_args(RegionMerge)
 LossPer = Literal["token", "answer"]

@@ -56,9 +56,7 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         scale = float(getattr(config.text_config, "initializer_range", 0.02))
         self.temporal_encoder = GroupedPooling(width_in, config.time_groups, config.cells_per_side)
         self.visual_projector = Projector(width_in, width_out, scale)
-        self.region_projector = RegionProjector(
-            width_in, width_out, scale, takes_motion=config.region_motion
-        )
+        self.region_projector = RegionProjector(width_in, width_out, scale, takes_motion=config.region_motion)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
