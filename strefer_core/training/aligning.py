@@ -17,6 +17,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,10 +26,11 @@ from torch import Tensor, nn
 from strefer_core.errors import InputError
 from strefer_core.training.reading import Lines, Videos
 from strefer_core.video_llm.connector import motion, pool_regions
-from strefer_core.video_llm.frames import Footage, FrameStore
+from strefer_core.video_llm.frames import FrameStore
 from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.processing import VideoLlmProcessor, region_cells
 from strefer_core.video_llm.samples import Region, Sample
+from strefer_core.video_llm.times import Clock
 
 _MOST_THINGS = 50_000  # more are not needed to learn what words look like
 _MOST_PHRASES = 1500
@@ -105,7 +107,7 @@ def align(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * min(1.0, (step + 1) / _WARM_UP) * (1 - 0.9 * step / steps)
         drawn = [seen[place] for place in rng.choice(len(seen), min(videos, len(seen)), replace=False)]
-        loss = _loss(model, head, drawn, int(rng.integers(_STRIDE)))
+        loss = _loss(model, head, drawn, store, slice(int(rng.integers(_STRIDE)), None, _STRIDE))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(learning, 1.0)
@@ -150,6 +152,18 @@ def _readable(lines: Lines, number: int, videos: Videos) -> Sample | None:
         return None
 
 
+@dataclass
+class _Shares:
+    """Shares by time: neighbouring frames mostly have the same, and most of them are 0."""
+
+    rows: Tensor  # (R, size), sparse
+    places: list[int]  # per time its row
+
+    def at(self, times: slice) -> Tensor:
+        """(T, size) of some of the times."""
+        return self.rows.to_dense()[self.places[times]]
+
+
 class _Reader:
     """Shares of what is said in answers; what is said of few things weighs more."""
 
@@ -157,14 +171,16 @@ class _Reader:
         self._split, self._weights = split, weights
         self.size = len(weights)
 
-    def shares(self, thing: Thing, times_s: Sequence[float]) -> Tensor:
-        """Shares (T, size) of what is said of a thing at times; each sums to 1, or to 0 for nothing."""
+    def shares(self, thing: Thing, times_s: Sequence[float]) -> _Shares:
+        """What is said of a thing at times; each row sums to 1, or to 0 for nothing."""
         said = [tuple(a for start_s, end_s, a in thing.timed if start_s <= t < end_s) for t in times_s]
-        known = {now: self._of(now) for now in set(said)}  # neighbouring frames mostly share their answers
-        always = self._of(tuple(thing.always))
-        both = {now: torch.stack([one for one in (always, part) if one.any()] or [part]).mean(0)
-                for now, part in known.items()}  # fmt: skip
-        return torch.stack([both[now] for now in said])
+        places = {now: place for place, now in enumerate(dict.fromkeys(said))}
+        rows = torch.stack([self._both(thing.always, now) for now in places])
+        return _Shares(rows.to_sparse(), [places[now] for now in said])
+
+    def _both(self, always: Sequence[str], now: Sequence[str]) -> Tensor:
+        parts = [self._of(answers) for answers in (always, now) if answers]
+        return torch.stack(parts).mean(0) if parts else torch.zeros(self.size)
 
     def _of(self, answers: Sequence[str]) -> Tensor:
         counts = Counter(one for answer in answers for one in self._split[answer])
@@ -211,16 +227,16 @@ def _tokens(things: Sequence[Thing], processor: VideoLlmProcessor) -> _Reader:
 class _Seen:
     """One video with the things in it."""
 
-    footage: Footage
+    video: Path
+    clock: Clock
     things: list[Thing]
     cells: Tensor  # (N, F, P) bool
-    shares: list[Tensor] = field(default_factory=list)  # per reader (N, F, size)
+    shares: list[list[_Shares]] = field(default_factory=list)  # per reader and thing
 
     def learn(self, readers: Sequence[_Reader]) -> None:
         """Work out what is to be told of each thing on each frame."""
-        times = self.footage.clock.frames_s
-        for reader in readers:
-            self.shares.append(torch.stack([reader.shares(one, times).half() for one in self.things]))
+        times = self.clock.frames_s
+        self.shares = [[reader.shares(one, times) for one in self.things] for reader in readers]
 
 
 def _seen(things: Sequence[Thing], store: FrameStore, processor: VideoLlmProcessor) -> list[_Seen]:
@@ -231,11 +247,11 @@ def _seen(things: Sequence[Thing], store: FrameStore, processor: VideoLlmProcess
     found = []
     for video, own in of_video.items():
         try:
-            footage = store.footage(video)
+            clock = store.footage(video).clock
         except InputError:
             continue
         cells = torch.stack([_cells(thing.region, processor) for thing in own])
-        found.append(_Seen(footage, own, cells))
+        found.append(_Seen(video, clock, own, cells))
     return found
 
 
@@ -247,13 +263,15 @@ def _cells(region: Region, processor: VideoLlmProcessor) -> Tensor:
     return found
 
 
-def _loss(model: VideoLlm, head: nn.Module, drawn: Sequence[_Seen], first: int) -> Tensor:
+def _loss(
+    model: VideoLlm, head: nn.Module, drawn: Sequence[_Seen], store: FrameStore, frames: slice
+) -> Tensor:
     """Cross-entropy of phrases and of words, and of the touched patches among all of a frame."""
     device = model.device
-    pictures = np.stack([one.footage.pictures[first::_STRIDE] for one in drawn])
+    pictures = np.stack([store.footage(one.video).pictures[frames] for one in drawn])
     features = model.encode_frames(torch.from_numpy(pictures).to(device))
     owners = torch.tensor([place for place, one in enumerate(drawn) for _ in one.things], device=device)
-    cells = torch.cat([one.cells[:, first::_STRIDE] for one in drawn]).to(device)
+    cells = torch.cat([one.cells[:, frames] for one in drawn]).to(device)
     shown = cells.any(-1)
     pooled = pool_regions(features[owners], cells)
     change = motion(pooled, shown, reach=1) if model.config.region_motion else None
@@ -261,7 +279,8 @@ def _loss(model: VideoLlm, head: nn.Module, drawn: Sequence[_Seen], first: int) 
     tokens = nn.functional.rms_norm(tokens, tokens.shape[-1:])
     loss = _salience_loss(model, features, owners, cells)
     for place, layer in enumerate((head, model.get_output_embeddings())):
-        shares = torch.cat([one.shares[place][:, first::_STRIDE] for one in drawn]).to(device)[shown].float()
+        shares = torch.stack([said.at(frames) for one in drawn for said in one.shares[place]])
+        shares = shares.to(device)[shown]
         loss = loss - (shares * layer(tokens).float().log_softmax(-1)).sum(1).mean()
     return loss
 
