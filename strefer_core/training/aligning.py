@@ -194,7 +194,9 @@ def _phrases(things: Sequence[Thing]) -> _Reader:
     split = {answer: _phrases_of(answer) for thing in things for answer in thing.answers()}
     counts = Counter(one for thing in things for one in {p for a in thing.answers() for p in split[a]})
     least = min(_LEAST_THINGS, max(1, len(things) // 4))
-    kept = [phrase for phrase, count in counts.most_common(_MOST_PHRASES) if count >= least]
+    # Sorted, not as sets have them: their order is another one in each process.
+    ranked = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))
+    kept = [phrase for phrase in ranked[:_MOST_PHRASES] if counts[phrase] >= least]
     places = {phrase: place for place, phrase in enumerate(kept)}
     weights = torch.tensor([math.log(len(things) / counts[phrase]) + _LEAST for phrase in kept])
     numbers = {a: frozenset(places[p] for p in said if p in places) for a, said in split.items()}
