@@ -1,18 +1,23 @@
-"""First step of a training from scratch: what lies under a mask becomes words, before sentences are learned.
+"""First step of a training from scratch: masks become phrases, before sentences are learned.
 
-Vision tower and region connector learn to tell, from one frame and one mask, the words of the answers about
-that thing, read by the language model's own output layer (a bag of words, rare ones weigh more): of answers
-about all of the video, and of those about an interval that the frame lies in, half each. The way
-from pixels to words is short here; through the language model's attention alone a model from scratch passes
-over the mask for thousands of steps. Ours; the paper starts from pre-trained towers instead.
+Vision tower and region connector learn to tell, from a frame, its neighbours and one mask, what is answered
+about that thing: phrases of one to three words (rare ones weigh more), of answers about all of the video and
+of those about an interval that the frame lies in, half each. An auxiliary layer reads the phrases, which is
+dropped afterwards, and the language model's own output layer reads the words. A bag of words alone would not
+do: "to the left" and "on the left" share their words. The way from pixels to phrases is short here; through
+the language model's attention alone a model from scratch passes over the mask for thousands of steps.
+Likewise the temporal encoder learns which patches are salient: those that masks touch.
+Ours; the paper starts from pre-trained towers instead.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,15 +25,20 @@ from torch import Tensor, nn
 
 from strefer_core.errors import InputError
 from strefer_core.training.reading import Lines, Videos
-from strefer_core.video_llm.connector import pool_regions
+from strefer_core.video_llm.connector import motion, pool_regions
 from strefer_core.video_llm.frames import FrameStore
 from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.processing import VideoLlmProcessor, region_cells
 from strefer_core.video_llm.samples import Region, Sample
+from strefer_core.video_llm.times import Clock
 
 _MOST_THINGS = 50_000  # more are not needed to learn what words look like
+_MOST_PHRASES = 1500
+_LEAST_THINGS = 8  # that a phrase is said of
+_WORDS = 3  # of the longest phrase
+_STRIDE = 2  # every second frame of a video: neighbours are nearly the same
 _WARM_UP = 20
-_LEAST = 0.2  # weight of a word that is said of all
+_LEAST = 0.2  # weight of a phrase that is said of all
 
 
 @dataclass
@@ -36,14 +46,16 @@ class Thing:
     """Somebody who is asked about, with all that is answered."""
 
     sample: Sample  # any of those that show it
-    always: Counter[int] = field(default_factory=Counter)  # tokens of answers about all of the video
-    timed: list[tuple[float, float, frozenset[int]]] = field(
-        default_factory=list
-    )  # and about [start_s, end_s)
+    always: list[str] = field(default_factory=list)  # answers about all of the video
+    timed: list[tuple[float, float, str]] = field(default_factory=list)  # and about [start_s, end_s)
 
     @property
     def region(self) -> Region:
         return self.sample.regions[0]
+
+    def answers(self) -> Iterator[str]:
+        yield from self.always
+        yield from (answer for *_, answer in self.timed)
 
 
 def align(
@@ -53,44 +65,62 @@ def align(
     store: FrameStore,
     *,
     steps: int,
-    batch: int = 48,
+    videos: int = 8,
     learning_rate: float = 3e-3,
     seed: int = 0,
 ) -> list[float]:
-    """Train the vision tower, the region connector and the embeddings of words.
+    """Train the vision tower, the region connector, the embeddings of words and the score of salience.
+
+    Args:
+        model, processor: to be trained.
+        things: what to learn from, with what is said of it.
+        store: of the videos.
+        steps: of training.
+        videos: in a step.
+        learning_rate: at its highest.
+        seed: of the draws.
 
     Returns:
         The loss of every step, in nats.
     """
+    torch.manual_seed(seed)
     rng = np.random.default_rng([seed, 1])
-    weights = _rarity(things, len(processor.tokenizer))
+    seen = _seen(things, store, processor)
+    if not seen:
+        return []
+    readers = [_phrases(things), _tokens(things, processor)]
+    for one in seen:
+        one.learn(readers)
+    head = nn.Linear(model.get_input_embeddings().weight.shape[1], readers[0].size)  # type: ignore[union-attr, index]
+    head.to(model.device)
     learning = [
         *model.vision_tower.parameters(),
+        *model.temporal_encoder.parameters(),
         *model.region_projector.parameters(),
         *model.get_input_embeddings().parameters(),
+        *head.parameters(),
     ]
-    optimizer = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(learning, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     losses = []
     model.train()
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * min(1.0, (step + 1) / _WARM_UP) * (1 - 0.9 * step / steps)
-        drawn = [things[place] for place in rng.choice(len(things), batch)]
-        drawn = [thing for thing in drawn if _can_be_seen(thing, store)]
-        if not drawn:
-            continue
-        loss = _loss(model, *_batch(drawn, processor, store, weights, rng))
+        drawn = [seen[place] for place in rng.choice(len(seen), min(videos, len(seen)), replace=False)]
+        loss = _loss(model, head, drawn, store, slice(int(rng.integers(_STRIDE)), None, _STRIDE))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         losses.append(float(loss.detach()))
-    model.visual_projector.load_state_dict(model.region_projector.state_dict())  # the same words for cells
+    model.visual_projector.load_state_dict(model.region_projector.state_dict(), strict=False)
     return losses
 
 
-def things_in(
-    sources: Sequence[Lines], videos: Mapping[int, Videos], processor: VideoLlmProcessor
-) -> list[Thing]:
+# --- what is said -------------------------------------------------------------------------------------------
+
+
+def things_in(sources: Sequence[Lines], videos: Mapping[int, Videos]) -> list[Thing]:
     """Everybody who is asked about alone. Records that cannot be read are left to the training to tell of."""
     found: dict[tuple[str, str], Thing] = {}
     for place, lines in enumerate(sources):
@@ -100,30 +130,19 @@ def things_in(
                 continue
             frame = min(sample.regions[0])
             key = (str(sample.video), f"{frame} {sample.regions[0][frame]['counts']}")
-            thing = found.setdefault(key, Thing(sample))
-            _note(thing, sample, processor)
+            _note(found.setdefault(key, Thing(sample)), sample)
             if len(found) >= _MOST_THINGS:
                 return [*found.values()]
     return [*found.values()]
 
 
-def _can_be_seen(thing: Thing, store: FrameStore) -> bool:
-    """Videos that cannot be decoded are left to the training to tell of."""
-    try:
-        store.footage(thing.sample.video)
-    except InputError:
-        return False
-    return True
-
-
-def _note(thing: Thing, sample: Sample, processor: VideoLlmProcessor) -> None:
+def _note(thing: Thing, sample: Sample) -> None:
     """Keep what is answered. Answers in times stay out: no single frame tells them."""
     for question, answer in sample.turns:
-        ids = frozenset(processor.tokenizer(answer, add_special_tokens=False)["input_ids"])
         if sample.start_s is None or sample.end_s is None:
-            thing.always.update(ids)
+            thing.always.append(answer)
         elif "<start_time>" in question:
-            thing.timed.append((sample.start_s, sample.end_s, ids))
+            thing.timed.append((sample.start_s, sample.end_s, answer))
 
 
 def _readable(lines: Lines, number: int, videos: Videos) -> Sample | None:
@@ -133,55 +152,145 @@ def _readable(lines: Lines, number: int, videos: Videos) -> Sample | None:
         return None
 
 
-def _rarity(things: Sequence[Thing], vocabulary: int) -> Tensor:
-    """Inverse document frequency (vocabulary,): words that are said of everybody weigh nothing."""
-    counts = Counter(
-        token
-        for thing in things
-        for token in thing.always.keys() | {token for *_, ids in thing.timed for token in ids}
-    )
-    weights = torch.zeros(vocabulary)
+@dataclass
+class _Shares:
+    """Shares by time: neighbouring frames mostly have the same, and most of them are 0."""
+
+    rows: Tensor  # (R, size), sparse
+    places: list[int]  # per time its row
+
+    def at(self, times: slice) -> Tensor:
+        """(T, size) of some of the times."""
+        return self.rows.to_dense()[self.places[times]]
+
+
+class _Reader:
+    """Shares of what is said in answers; what is said of few things weighs more."""
+
+    def __init__(self, split: Mapping[str, frozenset[int]], weights: Tensor) -> None:
+        self._split, self._weights = split, weights
+        self.size = len(weights)
+
+    def shares(self, thing: Thing, times_s: Sequence[float]) -> _Shares:
+        """What is said of a thing at times; each row sums to 1, or to 0 for nothing."""
+        said = [tuple(a for start_s, end_s, a in thing.timed if start_s <= t < end_s) for t in times_s]
+        places = {now: place for place, now in enumerate(dict.fromkeys(said))}
+        rows = torch.stack([self._both(thing.always, now) for now in places])
+        return _Shares(rows.to_sparse(), [places[now] for now in said])
+
+    def _both(self, always: Sequence[str], now: Sequence[str]) -> Tensor:
+        parts = [self._of(answers) for answers in (always, now) if answers]
+        return torch.stack(parts).mean(0) if parts else torch.zeros(self.size)
+
+    def _of(self, answers: Sequence[str]) -> Tensor:
+        counts = Counter(one for answer in answers for one in self._split[answer])
+        found = torch.zeros(self.size)
+        found[list(counts)] = torch.tensor([float(count) for count in counts.values()])
+        found *= self._weights
+        return found / found.sum().clamp(min=1e-6)
+
+
+def _phrases(things: Sequence[Thing]) -> _Reader:
+    split = {answer: _phrases_of(answer) for thing in things for answer in thing.answers()}
+    counts = Counter(one for thing in things for one in {p for a in thing.answers() for p in split[a]})
+    least = min(_LEAST_THINGS, max(1, len(things) // 4))
+    # Sorted, not as sets have them: their order is another one in each process.
+    ranked = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))
+    kept = [phrase for phrase in ranked[:_MOST_PHRASES] if counts[phrase] >= least]
+    places = {phrase: place for place, phrase in enumerate(kept)}
+    weights = torch.tensor([math.log(len(things) / counts[phrase]) + _LEAST for phrase in kept])
+    numbers = {a: frozenset(places[p] for p in said if p in places) for a, said in split.items()}
+    return _Reader(numbers, weights)
+
+
+def _phrases_of(answer: str) -> frozenset[str]:
+    found = set()
+    for clause in re.split(r"[.,;:]", answer.lower()):
+        words = re.findall(r"\w+", clause)
+        for length in range(1, _WORDS + 1):
+            found |= {" ".join(words[first : first + length]) for first in range(len(words) - length + 1)}
+    return frozenset(found)
+
+
+def _tokens(things: Sequence[Thing], processor: VideoLlmProcessor) -> _Reader:
+    answers = {answer for thing in things for answer in thing.answers()}
+    ids = {a: frozenset(processor.tokenizer(a, add_special_tokens=False)["input_ids"]) for a in answers}
+    counts = Counter(one for thing in things for one in {token for a in thing.answers() for token in ids[a]})
+    weights = torch.zeros(len(processor.tokenizer))
     for token, count in counts.items():
         weights[token] = math.log(len(things) / count) + _LEAST
-    return weights
+    return _Reader(ids, weights)
 
 
-def _words(thing: Thing, time_s: float, weights: Tensor) -> Tensor:
-    """Shares (vocabulary,) of what is said of a thing at a time."""
-    now = Counter(token for start_s, end_s, ids in thing.timed if start_s <= time_s < end_s for token in ids)
-    parts = [_shares(part, weights) for part in (thing.always, now) if part]
-    return torch.stack(parts).mean(0) if parts else torch.zeros_like(weights)
+# --- what is seen -------------------------------------------------------------------------------------------
 
 
-def _shares(counts: Counter[int], weights: Tensor) -> Tensor:
-    found = torch.zeros_like(weights)
-    for token, count in counts.items():
-        found[token] = count * weights[token]
-    return found / found.sum().clamp(min=1e-6)
+@dataclass
+class _Seen:
+    """One video with the things in it."""
+
+    video: Path
+    clock: Clock
+    things: list[Thing]
+    cells: Tensor  # (N, F, P) bool
+    shares: list[list[_Shares]] = field(default_factory=list)  # per reader and thing
+
+    def learn(self, readers: Sequence[_Reader]) -> None:
+        """Work out what is to be told of each thing on each frame."""
+        times = self.clock.frames_s
+        self.shares = [[reader.shares(one, times) for one in self.things] for reader in readers]
 
 
-def _batch(
-    drawn: Sequence[Thing],
-    processor: VideoLlmProcessor,
-    store: FrameStore,
-    weights: Tensor,
-    rng: np.random.Generator,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures (B, 1, 3, S, S), touched cells (B, 1, P), and the shares of words (B, vocabulary)."""
-    pictures, cells = [], []
-    words = torch.zeros(len(drawn), len(weights))
-    for row, thing in enumerate(drawn):
-        frame = sorted(thing.region)[int(rng.integers(len(thing.region)))]
-        footage = store.footage(thing.sample.video)
-        pictures.append(footage.pictures[frame])
-        cells.append(region_cells(thing.region[frame], processor.settings.patches_per_side))
-        words[row] = _words(thing, footage.clock.frames_s[frame], weights)
-    return torch.from_numpy(np.stack(pictures)[:, None]), torch.from_numpy(np.stack(cells)[:, None]), words
+def _seen(things: Sequence[Thing], store: FrameStore, processor: VideoLlmProcessor) -> list[_Seen]:
+    """By video. Videos that cannot be decoded are left to the training to tell of."""
+    of_video = defaultdict(list)
+    for thing in things:
+        of_video[thing.sample.video].append(thing)
+    found = []
+    for video, own in of_video.items():
+        try:
+            clock = store.footage(video).clock
+        except InputError:
+            continue
+        cells = torch.stack([_cells(thing.region, processor) for thing in own])
+        found.append(_Seen(video, clock, own, cells))
+    return found
 
 
-def _loss(model: VideoLlm, pictures: Tensor, cells: Tensor, words: Tensor) -> Tensor:
+def _cells(region: Region, processor: VideoLlmProcessor) -> Tensor:
+    side = processor.settings.patches_per_side
+    found = torch.zeros(processor.settings.frames, side**2, dtype=torch.bool)
+    for frame, rle in region.items():
+        found[frame] = torch.from_numpy(region_cells(rle, side))
+    return found
+
+
+def _loss(
+    model: VideoLlm, head: nn.Module, drawn: Sequence[_Seen], store: FrameStore, frames: slice
+) -> Tensor:
+    """Cross-entropy of phrases and of words, and of the touched patches among all of a frame."""
     device = model.device
-    features = model.encode_frames(pictures.to(device))
-    tokens = model.region_projector(pool_regions(features, cells.to(device))[:, 0])
-    logits = model.get_output_embeddings()(nn.functional.rms_norm(tokens, tokens.shape[-1:]))
-    return -(words.to(device) * logits.float().log_softmax(-1)).sum(1).mean()
+    pictures = np.stack([store.footage(one.video).pictures[frames] for one in drawn])
+    features = model.encode_frames(torch.from_numpy(pictures).to(device))
+    owners = torch.tensor([place for place, one in enumerate(drawn) for _ in one.things], device=device)
+    cells = torch.cat([one.cells[:, frames] for one in drawn]).to(device)
+    shown = cells.any(-1)
+    pooled = pool_regions(features[owners], cells)
+    change = motion(pooled, shown, reach=1) if model.config.region_motion else None
+    tokens = model.region_projector(pooled[shown], None if change is None else change[shown])
+    tokens = nn.functional.rms_norm(tokens, tokens.shape[-1:])
+    loss = _salience_loss(model, features, owners, cells)
+    for place, layer in enumerate((head, model.get_output_embeddings())):
+        shares = torch.stack([said.at(frames) for one in drawn for said in one.shares[place]])
+        shares = shares.to(device)[shown]
+        loss = loss - (shares * layer(tokens).float().log_softmax(-1)).sum(1).mean()
+    return loss
+
+
+def _salience_loss(model: VideoLlm, features: Tensor, owners: Tensor, cells: Tensor) -> Tensor:
+    touched = torch.zeros(features.shape[:3], dtype=torch.bool, device=features.device)
+    for place, owner in enumerate(owners.tolist()):
+        touched[owner] |= cells[place]
+    logs = (features @ model.temporal_encoder.score).float().log_softmax(-1)
+    found = logs.masked_fill(~touched, -torch.inf).logsumexp(-1)
+    return -found[touched.any(-1)].mean()

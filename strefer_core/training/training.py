@@ -80,7 +80,7 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
         shares=_world(),
     )
     align_steps = preset.align_steps if options.align_steps is None else options.align_steps
-    things = things_in(sources, videos, processor) if align_steps and not options.base else []
+    things = things_in(sources, videos) if align_steps and not options.base else []
     if things and resumed is None:
         align(model, processor, things, batches.store, steps=align_steps, seed=options.seed)
     # A tower that was aligned, now or before, or pre-trained, stays as it is.

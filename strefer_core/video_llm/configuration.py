@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from strefer_core.data_model import FRAME_COUNT
+
+RegionMerge = Literal["similar", "even"]
+REGION_MERGES: tuple[RegionMerge, ...] = get_args(RegionMerge)
+LossPer = Literal["token", "answer"]
 
 
 class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
@@ -20,6 +24,11 @@ class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         time_groups: the frames are pooled in so many groups of neighbours; divides `frames`.
         cells_per_side: each group's picture is pooled to so many cells a side.
         region_tokens: at most so many tokens stand for a region.
+        region_merge: which frames of a region become one token: alike neighbours ("similar", the paper's), or
+            those of each of `region_tokens` equal spans of the video ("even").
+        region_motion: region tokens also tell how the region's features change over its neighbouring frames.
+        loss_per: every learned token weighs the same, or every question of a batch: then long descriptions
+            do not outweigh "Yes.".
         image_token_id, region_token_id: placeholders in `input_ids`.
         time_token_ids: the clock: ids of `<0>`..`<M>` in order. Their embeddings also tell the frames' times.
     """
@@ -36,6 +45,9 @@ class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         time_groups: int = 8,
         cells_per_side: int = 4,
         region_tokens: int = 4,
+        region_merge: RegionMerge = "similar",
+        region_motion: bool = False,
+        loss_per: LossPer = "token",
         image_token_id: int = 0,
         region_token_id: int = 1,
         time_token_ids: list[int] | None = None,
@@ -47,6 +59,9 @@ class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         self.time_groups = time_groups
         self.cells_per_side = cells_per_side
         self.region_tokens = region_tokens
+        self.region_merge = region_merge
+        self.region_motion = region_motion
+        self.loss_per = loss_per
         self.image_token_id = image_token_id
         self.region_token_id = region_token_id
         self.time_token_ids = time_token_ids or [2, 3]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+MOTION_REACH = 2
+
 
 def pool_regions(features: Tensor, cells: Tensor) -> Tensor:
     """Mean feature of the touched cells of each frame; zeros where none is.
@@ -63,6 +65,32 @@ def merge_adjacent(tokens: Tensor, valid: Tensor, most: int) -> tuple[Tensor, Te
     return shares, number.clamp(max=most)
 
 
+def merge_evenly(valid: Tensor, most: int) -> Tensor:
+    """Weights (N, most, F) of a mean over the valid frames of each of `most` equal spans of the frames.
+
+    Each row sums to 1, or is 0 where a span has no valid frame. Ours: a token per span tells when something
+    is so, which a merge of alike frames blurs.
+    """
+    frames = valid.shape[1]
+    spans = torch.arange(frames, device=valid.device) * most // frames
+    shares = nn.functional.one_hot(spans, most).T[None] * valid[:, None]
+    return shares / shares.sum(-1, keepdim=True).clamp(min=1)
+
+
+def motion(pooled: Tensor, valid: Tensor, reach: int = MOTION_REACH) -> Tensor:
+    """(N, F, d) change of a region's feature from `reach` frames before each frame to as many after.
+
+    Towers add embeddings of places to their patches, so a change of place shows in it. A frame without the
+    region stands aside: the frame itself takes its place.
+    """
+    places = torch.arange(pooled.shape[1], device=pooled.device)
+    ends = []
+    for step in (reach, -reach):
+        there = (places + step).clamp(0, len(places) - 1)
+        ends.append(torch.where(valid[:, there, None], pooled[:, there], pooled))
+    return ends[0] - ends[1]
+
+
 class Projector(nn.Module):
     """Two-layer MLP into the language model's width; what comes out is as large as an embedding of a word."""
 
@@ -75,8 +103,25 @@ class Projector(nn.Module):
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
-        hidden: Tensor = self.project(nn.functional.gelu(self.expand(self.norm(features))))
-        return nn.functional.layer_norm(hidden, hidden.shape[-1:]) * self.gain
+        return self._out(self.expand(self.norm(features)))
+
+    def _out(self, hidden: Tensor) -> Tensor:
+        found: Tensor = self.project(nn.functional.gelu(hidden))
+        return nn.functional.layer_norm(found, found.shape[-1:]) * self.gain
+
+
+class RegionProjector(Projector):
+    """A projector that also takes how the features change, see `motion`."""
+
+    def __init__(self, width_in: int, width_out: int, scale: float = 0.02, *, takes_motion: bool) -> None:
+        super().__init__(width_in, width_out, scale)
+        self.change = nn.Linear(width_in, width_out, bias=False) if takes_motion else None
+
+    def forward(self, features: Tensor, change: Tensor | None = None) -> Tensor:
+        hidden = self.expand(self.norm(features))
+        if self.change is not None and change is not None:
+            hidden = hidden + self.change(change)
+        return self._out(hidden)
 
 
 class GroupedPooling(nn.Module):

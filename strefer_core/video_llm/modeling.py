@@ -17,7 +17,15 @@ from transformers import initialization as init
 from transformers.utils.generic import ModelOutput
 
 from strefer_core.video_llm.configuration import VideoLlmConfig
-from strefer_core.video_llm.connector import GroupedPooling, Projector, merge_adjacent, pool_regions
+from strefer_core.video_llm.connector import (
+    GroupedPooling,
+    Projector,
+    RegionProjector,
+    merge_adjacent,
+    merge_evenly,
+    motion,
+    pool_regions,
+)
 
 IGNORED = -100
 """Label of a token that is not learned."""
@@ -48,7 +56,7 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         scale = float(getattr(config.text_config, "initializer_range", 0.02))
         self.temporal_encoder = GroupedPooling(width_in, config.time_groups, config.cells_per_side)
         self.visual_projector = Projector(width_in, width_out, scale)
-        self.region_projector = Projector(width_in, width_out, scale)
+        self.region_projector = RegionProjector(width_in, width_out, scale, takes_motion=config.region_motion)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -58,10 +66,12 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             init.constant_(module.gain, module.scale)
         elif isinstance(module, nn.Linear):
             init.xavier_uniform_(module.weight)
-            init.zeros_(module.bias)
+            if module.bias is not None:
+                init.zeros_(module.bias)
         elif isinstance(module, nn.LayerNorm):
             init.ones_(module.weight)
-            init.zeros_(module.bias)
+            if module.bias is not None:
+                init.zeros_(module.bias)
 
     def get_input_embeddings(self) -> nn.Module:
         return cast(nn.Module, self.language_model.get_input_embeddings())
@@ -113,11 +123,17 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         pooled = pool_regions(features, cells)
         valid = cells.any(-1)
         valid[:, 0] |= ~valid.any(1)
-        shares, count = merge_adjacent(pooled, valid, self.config.region_tokens)
-        tokens = self.region_projector(shares.to(pooled.dtype) @ pooled)
+        shares = self._shares(pooled, valid).to(pooled.dtype)
+        change = shares @ motion(pooled, valid) if self.config.region_motion else None
+        tokens = self.region_projector(shares @ pooled, change)
         tokens = tokens + shares.to(tokens.dtype) @ self.clock(fractions).to(tokens.dtype)
-        is_there = torch.arange(self.config.region_tokens, device=count.device)[None] < count[:, None]
-        return cast(Tensor, tokens[is_there])
+        return cast(Tensor, tokens[shares.any(-1)])
+
+    def _shares(self, pooled: Tensor, valid: Tensor) -> Tensor:
+        """Which frames become which token, (N, region_tokens, F): see `VideoLlmConfig.region_merge`."""
+        if self.config.region_merge == "even":
+            return merge_evenly(valid, self.config.region_tokens)
+        return merge_adjacent(pooled, valid, self.config.region_tokens)[0]
 
     def embed(
         self,
@@ -183,7 +199,10 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         logits = self.language_model(
             inputs_embeds=embeds, attention_mask=mask, position_ids=position_ids, use_cache=False
         ).logits
-        loss = None if labels is None else next_token_loss(logits, labels, num_items_in_batch)
+        loss = None
+        if labels is not None:
+            owners = _owners(videos, questions) if self.config.loss_per == "answer" else None
+            loss = next_token_loss(logits, labels, num_items_in_batch, owners)
         return VideoLlmOutput(loss=loss, logits=logits)
 
     @torch.no_grad()
@@ -221,12 +240,28 @@ def visible(videos: Tensor, questions: Tensor) -> Tensor:
     return (seen | torch.eye(length, dtype=torch.bool, device=videos.device))[:, None]
 
 
-def next_token_loss(logits: Tensor, labels: Tensor, items: Tensor | int | None = None) -> Tensor:
-    """Cross-entropy of each next token, summed over the learned ones, by `items` (or their number)."""
+def _owners(videos: Tensor | None, questions: Tensor | None) -> Tensor | None:
+    """A number (B, L) of the question that each token belongs to, one per question of a batch."""
+    if videos is None or questions is None:
+        return None
+    return videos * (questions.max() + 1) + questions
+
+
+def next_token_loss(
+    logits: Tensor, labels: Tensor, items: Tensor | int | None = None, owners: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of each next token, summed over the learned ones, by `items` (or their number).
+
+    Where `owners` (B, L) are given, which question each token belongs to, all questions weigh the same; the
+    weights are 1 in the mean.
+    """
     shifted = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
     learned = shifted != IGNORED
-    total = nn.functional.cross_entropy(logits[learned].float(), shifted[learned], reduction="sum")
-    return total / (learned.sum().clamp(min=1) if items is None else items)
+    losses = nn.functional.cross_entropy(logits[learned].float(), shifted[learned], reduction="none")
+    if owners is not None:
+        _, own, counts = owners[learned].unique(return_inverse=True, return_counts=True)
+        losses = losses * (len(losses) / len(counts) / counts[own])
+    return losses.sum() / (learned.sum().clamp(min=1) if items is None else items)
 
 
 AutoConfig.register(VideoLlmConfig.model_type, VideoLlmConfig, exist_ok=True)

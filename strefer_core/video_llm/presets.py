@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from strefer_core.errors import ConfigError
-from strefer_core.video_llm.configuration import VideoLlmConfig
+from strefer_core.video_llm.configuration import LossPer, RegionMerge, VideoLlmConfig
 from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.processing import (
     ChatFormat,
@@ -59,6 +59,10 @@ class Preset:
     chat: ChatFormat
     time_groups: int = 8
     cells_per_side: int = 4
+    region_tokens: int = 4
+    region_merge: RegionMerge = "similar"
+    region_motion: bool = False
+    loss_per: LossPer = "token"
     lora_targets: tuple[str, ...] = ()  # empty: all of the language model learns
     trains_vision: bool = False
     mask_frames: Literal["one", "all"] = "one"  # the paper draws one frame per step
@@ -70,6 +74,8 @@ class Preset:
     vocabulary: int = 0  # of the tokenizer that is trained on the data; 0: a pre-trained one's
     arguments: dict[str, Any] = field(default_factory=dict)  # of transformers' TrainingArguments
 
+
+_COPIED = 0.7  # of a token that is looked at, twice: at values and at outputs
 
 PRESETS: dict[str, Preset] = {
     "tiny": Preset(
@@ -94,13 +100,19 @@ PRESETS: dict[str, Preset] = {
             "tie_word_embeddings": True,
             "initializer_range": 0.05,
             "max_position_embeddings": 2048,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
         },
         chat=ChatFormat(answer_end="<|end|>"),
-        cells_per_side=2,
-        align_steps=450,
+        time_groups=8,
+        cells_per_side=4,
+        region_tokens=8,
+        region_merge="even",
+        region_motion=True,
+        loss_per="answer",
+        align_steps=400,
         caches_features=True,
         mask_frames="all",
-        learning_rate=3e-3,
+        learning_rate=6e-3,
         videos_per_batch=4,
         questions_per_video=10,
         vocabulary=1024,
@@ -181,8 +193,7 @@ def full_config(name: str, extra_tokens: int = 2 + len(CLOCK_TOKENS)) -> VideoLl
     return VideoLlmConfig(
         preset.vision,
         language,
-        time_groups=preset.time_groups,
-        cells_per_side=preset.cells_per_side,
+        **_shape(preset),
         image_token_id=first,
         region_token_id=first + 1,
         time_token_ids=list(range(first + 2, first + 2 + len(CLOCK_TOKENS))),
@@ -226,12 +237,17 @@ def build(
         )
         model.language_model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         model.config.text_config = model.language_model.config
+    if vision is None and not preset.lora_targets:
+        _start_places(model)
+    if language is None and not preset.lora_targets:
+        _start_attention(model)
     _start_clock(model)
     settings = ProcessorSettings(
         image_size=config.vision_config.image_size,
         patches_per_side=config.patches_per_side,
         visual_tokens=config.visual_tokens,
         region_tokens=config.region_tokens,
+        region_merge=config.region_merge,
         frames=config.frames,
         region_mode=region_mode,
         time_mode=time_mode,
@@ -270,12 +286,16 @@ def _config(
             "eos_token_id": tokenizer.eos_token_id,
             "bos_token_id": None,
         },
-        time_groups=preset.time_groups,
-        cells_per_side=preset.cells_per_side,
+        **_shape(preset),
         image_token_id=tokenizer.get_vocab()[IMAGE_TOKEN],
         region_token_id=tokenizer.get_vocab()[REGION_TOKEN],
         time_token_ids=[tokenizer.get_vocab()[token] for token in CLOCK_TOKENS],
     )
+
+
+def _shape(preset: Preset) -> dict[str, Any]:
+    names = ("time_groups", "cells_per_side", "region_tokens", "region_merge", "region_motion", "loss_per")
+    return {name: getattr(preset, name) for name in names}
 
 
 def _loaded(folder: Path | None, *, vision: bool = False) -> PreTrainedConfig | None:
@@ -283,6 +303,40 @@ def _loaded(folder: Path | None, *, vision: bool = False) -> PreTrainedConfig | 
         return None
     found = AutoConfig.from_pretrained(folder, local_files_only=True)
     return getattr(found, "vision_config", found) if vision else found
+
+
+@torch.no_grad()
+def _start_places(model: VideoLlm) -> None:
+    """Sines over the picture as the tower's embeddings of places: a region's mean tells where it is."""
+    side = model.config.patches_per_side
+    table = model.vision_tower.get_submodule("embeddings.position_embedding").weight
+    assert isinstance(table, torch.Tensor)
+    halves = torch.arange(1, table.shape[1] // 4 + 1).clamp(max=6) * torch.pi / 2
+    angles = (torch.arange(side)[:, None] + 0.5) / side * halves[None]
+    waves = torch.cat([angles.sin(), angles.cos()], 1)
+    rows = torch.cat([waves[:, None].expand(-1, side, -1), waves[None].expand(side, -1, -1)], -1)
+    table.zero_()
+    table[:, : rows.shape[-1]] = rows.flatten(0, 1).to(table.dtype)
+
+
+@torch.no_grad()
+def _start_attention(model: VideoLlm) -> None:
+    """Attention that looks for tokens like its own and copies them, from the start.
+
+    Queries and keys share an orthogonal matrix, and outputs undo what values do ("Mimetic Initialization of
+    Self-Attention Layers", Trockman and Kolter, arXiv 2305.09828). So a time in a question finds the tokens
+    seen at that time, which carry its embedding, within hundreds of steps; from random matrices it takes
+    thousands.
+    """
+    layers = model.language_model.get_submodule("model.layers")
+    assert isinstance(layers, torch.nn.ModuleList)
+    for layer in layers:
+        parts = {name: layer.get_parameter(f"self_attn.{name}_proj.weight") for name in "qkvo"}
+        alike, copied = (torch.nn.init.orthogonal_(torch.empty_like(parts["q"])) for _ in range(2))
+        for name in "qk":
+            parts[name].copy_(alike)
+        parts["v"].copy_(copied * _COPIED)
+        parts["o"].copy_(copied.T * _COPIED)
 
 
 @torch.no_grad()

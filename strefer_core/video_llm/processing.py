@@ -19,6 +19,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from strefer_core import masks
 from strefer_core.data_model import FRAME_COUNT, Rle
 from strefer_core.errors import InputError
+from strefer_core.video_llm.configuration import RegionMerge
 from strefer_core.video_llm.frames import Footage
 from strefer_core.video_llm.samples import Region, Sample
 from strefer_core.video_llm.times import Clock, TimeMode, say
@@ -54,6 +55,7 @@ class ProcessorSettings(BaseModel):
     patches_per_side: int
     visual_tokens: int
     region_tokens: int
+    region_merge: RegionMerge = "similar"
     frames: int = FRAME_COUNT
     region_mode: RegionMode = "connector"
     time_mode: TimeMode = "31"
@@ -145,8 +147,11 @@ class VideoLlmProcessor:
         return found
 
     def _count(self, cells: Cells) -> int:
-        """Tokens that the region becomes; as `connector.merge_adjacent` counts."""
-        return max(1, min(self.settings.region_tokens, int(cells.any(1).sum())))
+        """Tokens that the region becomes; as `connector.merge_adjacent` or `merge_evenly` counts."""
+        shown, most = np.flatnonzero(cells.any(1)), self.settings.region_tokens
+        if self.settings.region_merge == "even":
+            return max(1, len(np.unique(shown * most // self.settings.frames)))
+        return max(1, min(most, len(shown)))
 
     def _told(
         self, turns: Sequence[tuple[str, str]], sample: Sample, clock: Clock, counts: Sequence[int]

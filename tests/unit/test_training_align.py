@@ -19,13 +19,11 @@ SIZE = PRESETS["tiny"].vision["image_size"]
 
 def test_things_are_those_that_are_asked_about_alone(tmp_path: Path) -> None:
     write_version(tmp_path / "set", videos=3)
-    _, processor = tiny()
     lines = prepare(tmp_path / "set", tmp_path / "records")
-    things = things_in([lines], {0: (tmp_path / "set").joinpath}, processor)
+    things = things_in([lines], {0: (tmp_path / "set").joinpath})
     assert [thing.sample.video.name for thing in things] == ["v0.mp4", "v1.mp4", "v2.mp4"]
-    said = processor.tokenizer.decode(sorted(things[0].always))
-    assert "red" in said
-    assert sum(things[0].always.values()) >= 6  # tokens of two answers
+    assert len(things[0].always) == 2
+    assert "red" in " ".join(things[0].always)
     assert things[0].timed == []  # the question on a time shows no region
 
 
@@ -33,11 +31,11 @@ def test_aligning_teaches_words_and_leaves_videos_out_that_cannot_be_seen(tmp_pa
     write_version(tmp_path / "set", videos=4)
     model, processor = tiny()
     lines = prepare(tmp_path / "set", tmp_path / "records")
-    things = things_in([lines], {0: (tmp_path / "set").joinpath}, processor)
+    things = things_in([lines], {0: (tmp_path / "set").joinpath})
     (tmp_path / "set" / "v3.mp4").write_bytes(b"no video")
     tower = model.vision_tower.embeddings.patch_embedding.weight.detach().clone()
     store = FrameStore(tmp_path / "frames", SIZE)
-    losses = align(model, processor, things, store, steps=30, batch=8)
+    losses = align(model, processor, things, store, steps=30)
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     assert not torch.equal(tower, model.vision_tower.embeddings.patch_embedding.weight)
     assert len(list((tmp_path / "frames").iterdir())) == 3

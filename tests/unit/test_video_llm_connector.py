@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from strefer_core.video_llm.connector import GroupedPooling, merge_adjacent, pool_regions
+from strefer_core.video_llm.connector import (
+    GroupedPooling,
+    merge_adjacent,
+    merge_evenly,
+    motion,
+    pool_regions,
+)
 from strefer_core.video_llm.processing import touched_cells
 
 
@@ -75,6 +81,24 @@ def test_equal_tokens_still_give_the_exact_number(frames: int) -> None:
     shares, count = merge_adjacent(tokens, valid, 4)
     assert int(count) == min(4, frames)
     assert shares.sum(-1)[0].tolist() == [1.0] * min(4, frames) + [0.0] * (4 - min(4, frames))
+
+
+def test_even_merging_is_a_mean_per_span_of_the_video() -> None:
+    valid = torch.zeros(2, 8, dtype=torch.bool)
+    valid[0, [0, 1, 5]] = True
+    valid[1] = True
+    shares = merge_evenly(valid, 4)
+    assert shares[0].tolist() == [[0.5, 0.5, *[0.0] * 6], [0.0] * 8, [*[0.0] * 5, 1.0, 0.0, 0.0], [0.0] * 8]
+    tokens = torch.arange(8.0)[:, None]
+    assert (shares[1] @ tokens)[:, 0].tolist() == [0.5, 2.5, 4.5, 6.5]
+
+
+def test_motion_is_later_minus_earlier_and_frames_without_the_region_stand_aside() -> None:
+    pooled = torch.tensor([0.0, 1.0, 4.0, 9.0, 16.0])[None, :, None]
+    everywhere = torch.ones(1, 5, dtype=torch.bool)
+    assert motion(pooled, everywhere, reach=1)[0, :, 0].tolist() == [1.0, 4.0, 8.0, 12.0, 7.0]
+    gap = torch.tensor([[True, False, True, True, True]])
+    assert motion(pooled, gap, reach=1)[0, 2, 0].item() == 9.0 - 4.0
 
 
 def test_temporal_pooling_starts_as_the_mean_over_groups_and_cells() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -51,6 +52,35 @@ def test_the_loss_is_the_mean_over_learned_tokens() -> None:
     logs = logits.log_softmax(-1)
     by_hand = -(logs[0, 0, 3] + logs[0, 1, 4] + logs[0, 3, 1]) / 3
     torch.testing.assert_close(next_token_loss(logits, labels), by_hand)
+
+
+def test_per_answer_long_answers_do_not_outweigh_short_ones() -> None:
+    logits = torch.zeros(1, 6, 4)
+    logits[0, 0, 1] = 5.0  # the only token of question 1 is foreseen, those of question 2 are not
+    labels = torch.tensor([[-100, 1, -100, 2, 2, 2]])
+    owners = torch.tensor([[1, 1, 2, 2, 2, 2]])
+    own = [float(np.log(np.exp(5) + 3) - 5), float(np.log(4))]
+    loss = next_token_loss(logits, labels, owners=owners)
+    assert float(loss) == pytest.approx(np.mean(own), abs=1e-5)
+    assert float(next_token_loss(logits, labels)) == pytest.approx((own[0] + 3 * own[1]) / 4, abs=1e-5)
+
+
+def test_a_tiny_model_starts_with_attention_that_looks_for_its_like() -> None:
+    model, _ = tiny()
+    attention = model.language_model.model.layers[0].self_attn
+    width = model.config.text_config.hidden_size
+    token = torch.randn(3, width)
+    torch.testing.assert_close(attention.q_proj(token), attention.k_proj(token))
+    copied = attention.o_proj(attention.v_proj(token))
+    torch.testing.assert_close(copied / copied.norm(), token / token.norm(), atol=1e-4, rtol=1e-3)
+
+
+def test_a_tiny_tower_starts_with_neighbouring_places_alike() -> None:
+    model, _ = tiny()
+    side = model.config.patches_per_side
+    places = model.vision_tower.embeddings.position_embedding.weight.unflatten(0, (side, side))
+    near, far = (places[0, 0] - places[0, 1]).norm(), (places[0, 0] - places[0, -1]).norm()
+    assert near < 0.7 * far
 
 
 def test_packed_samples_do_not_see_each_other() -> None:
