@@ -91,7 +91,8 @@ def align(
     readers = [_phrases(things), _tokens(things, processor)]
     for one in seen:
         one.learn(readers)
-    head = nn.Linear(model.get_input_embeddings().weight.shape[1], readers[0].size)  # type: ignore[union-attr, index]
+    width = int(model.config.text_config.hidden_size)
+    head = nn.Linear(width, readers[0].size)
     head.to(model.device)
     learning = [
         *model.vision_tower.parameters(),
