@@ -259,7 +259,7 @@ def next_token_loss(
     learned = shifted != IGNORED
     losses = nn.functional.cross_entropy(logits[learned].float(), shifted[learned], reduction="none")
     if owners is not None:
-        _, own, counts = owners[learned].unique(return_inverse=True, return_counts=True)
+        _, own, counts = torch.unique(owners[learned], return_inverse=True, return_counts=True)
         losses = losses * (len(losses) / len(counts) / counts[own])
     return losses.sum() / (learned.sum().clamp(min=1) if items is None else items)
 
