@@ -118,9 +118,10 @@ class LocalModel(_Section):
 
 
 class DetectorModel(LocalModel):
-    """GroundingDINO."""
+    """GroundingDINO, or SAM 3, which follows what it finds: then no tracker is loaded."""
 
-    implementation: Literal["transformers", "package"] = "transformers"  # package: groundingdino-py
+    # package: GroundingDINO through groundingdino-py; sam3: SAM 3 video through transformers 5.
+    implementation: Literal["transformers", "package", "sam3"] = "transformers"
 
 
 class TrackerModel(LocalModel):
@@ -153,7 +154,9 @@ class MaskletsConfig(_Section):
     @model_validator(mode="after")
     def _models_are_named(self) -> MaskletsConfig:
         if self.backend == "gpu":
-            local: dict[str, LocalModel] = {"detector": self.detector, "tracker": self.tracker}
+            local: dict[str, LocalModel] = {"detector": self.detector}
+            if self.detector.implementation != "sam3":
+                local["tracker"] = self.tracker
             if self.assigner.kind != "served":
                 local["assigner"] = self.assigner
             for name, model in local.items():

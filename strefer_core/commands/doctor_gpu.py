@@ -253,7 +253,8 @@ def local_models(config: PipelineConfig) -> list[Loaded]:
     own = config.masklets
     if own.backend == "gpu":
         found.append(_of_part("detector", own.detector, "groundingdino"))
-        found.append(_of_part("tracker", own.tracker, "sam2"))
+        if own.detector.implementation != "sam3":  # which follows what it finds
+            found.append(_of_part("tracker", own.tracker, "sam2"))
         if not own.servers:
             found.append(_of_part("assigner", own.assigner, ""))
     return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 from click.testing import CliRunner, Result
 from pydantic import ValidationError
 
@@ -76,6 +77,20 @@ def test_all_three_parts_work_on_one_video(tiny: Path) -> None:
     assert [one.detection for one in tracks] == boxes[:2]
     assert tracks[0].masks.shape == seen.images.shape[:3]
     assert perception.scores(seen, TRACKS, ENTITIES, [0, 1]).shape == (2, 2, 3)
+
+
+@pytest.mark.skipif(not hasattr(transformers, "Sam3VideoModel"), reason="this transformers has no SAM 3")
+def test_sam_3_finds_and_follows_in_one(tiny: Path, tmp_path: Path) -> None:
+    from tests.tiny_sam3 import write_tiny_sam3
+
+    weights = str(write_tiny_sam3(tiny / "clip", tmp_path / "sam3"))
+    config = masklets(tiny, detector={"weights": weights, "implementation": "sam3"}, tracker={"weights": ""})
+    perception, seen = NeuralPerception(config), footage()
+    (boxes,) = perception.detect(seen, [1], ["person", "dog"])
+    tracks = perception.track(seen, boxes)
+    assert boxes
+    assert [one.detection for one in tracks] == boxes
+    assert [name.split(":")[:2] for name in keeper().names] == [["detector", "sam3"]]
 
 
 @pytest.mark.parametrize("kind", ["similarity", "vlm"])

@@ -1,5 +1,7 @@
 """Perception by models of this process: GroundingDINO finds, SAM 2 follows, and an assigner says who is who.
 
+SAM 3 finds and follows in one: as a detector it is the tracker, too.
+
 An object of this class is light. The models are kept by the process's keeper, which may let one go when
 memory is wanted: they are asked for anew at every step, and nothing here holds them between steps.
 """
@@ -14,7 +16,7 @@ from numpy import float64
 from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
-from strefer_core.backends.interfaces import Assigner, Detection, Footage, Track
+from strefer_core.backends.interfaces import Assigner, Detection, Footage, Track, Tracker
 from strefer_core.backends.neural import devices
 from strefer_core.config import LocalModel, MaskletsConfig, settings
 from strefer_core.errors import ConfigError
@@ -25,6 +27,7 @@ _HERE = "strefer_core.backends.neural"
 _CLASSES = {  # by part and kind
     ("detector", "transformers"): f"{_HERE}.groundingdino:GroundingDinoDetector",
     ("detector", "package"): f"{_HERE}.groundingdino_package:GroundingDinoPackageDetector",
+    ("detector", "sam3"): f"{_HERE}.sam3:Sam3Video",
     ("tracker", "transformers"): f"{_HERE}.sam2:Sam2Tracker",
     ("tracker", "package"): f"{_HERE}.sam2_package:Sam2PackageTracker",
     ("assigner", "similarity"): f"{_HERE}.similarity:SimilarityAssigner",
@@ -53,9 +56,7 @@ class NeuralPerception:
 
     def track(self, footage: Footage, detections: Sequence[Detection]) -> list[Track]:
         """See `interfaces.Tracker`."""
-        found: list[Track] = self._kept("tracker", self._config.tracker.implementation).track(
-            footage, detections
-        )
+        found: list[Track] = self._tracker().track(footage, detections)
         return found
 
     def scores(
@@ -67,6 +68,13 @@ class NeuralPerception:
     ) -> NDArray[float64]:
         """See `interfaces.Assigner`."""
         return self._assigner().scores(footage, tracks, entities, frame_indices)
+
+    def _tracker(self) -> Tracker:
+        finds_by = self._config.detector.implementation
+        does_both = finds_by == "sam3"
+        part, kind = ("detector", finds_by) if does_both else ("tracker", self._config.tracker.implementation)
+        tracker: Tracker = self._kept(part, kind)
+        return tracker
 
     def _assigner(self) -> Assigner:
         config = self._config.assigner
@@ -90,7 +98,8 @@ def _loaded(part: str, kind: str, model: LocalModel, device: str) -> Any:
     try:
         folder = fetch_weights(model.weights, model.sha256)
         make: Callable[..., Any] = getattr(import_module(module), class_name)
-        return make(folder, device, devices.dtype(model.dtype, device), model.batch)
+        batch = () if kind == "sam3" else (model.batch,)  # it goes through a video frame by frame
+        return make(folder, device, devices.dtype(model.dtype, device), *batch)
     except ConfigError as error:
         raise ConfigError(f"masklets.{part}: {error}") from error
 
