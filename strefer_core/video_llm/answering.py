@@ -20,7 +20,6 @@ from strefer_core.video_llm.times import TIME_MODES, in_seconds
 
 _ANSWERS_AT_ONCE = 16
 _OPTIONS_AT_ONCE = 16  # measured on two cores: rows are padded to the longest, more at once is slower
-_SEEN = ("pixel_values", "frame_fractions", "region_cells", "region_videos")
 
 
 class VideoLlmAnswerer:

@@ -91,6 +91,18 @@ def motion(pooled: Tensor, valid: Tensor, reach: int = MOTION_REACH) -> Tensor:
     return ends[0] - ends[1]
 
 
+def inside(shares: Tensor, fractions: Tensor, intervals: Tensor) -> Tensor:
+    """(N, T) how much of what each token stands for lies in an interval, 0..1.
+
+    Args:
+        shares: (N, T, F) weights of each token's mean over the frames.
+        fractions: (N, F) times of the frames as fractions of the video.
+        intervals: (N, 2) start and end, half-open, likewise; NaN where none is asked about: 0.
+    """
+    within = (fractions >= intervals[:, :1]) & (fractions < intervals[:, 1:])
+    return torch.einsum("ntf,nf->nt", shares, within.to(shares.dtype))
+
+
 class Projector(nn.Module):
     """Two-layer MLP into the language model's width; what comes out is as large as an embedding of a word."""
 
@@ -111,11 +123,26 @@ class Projector(nn.Module):
 
 
 class RegionProjector(Projector):
-    """A projector that also takes how the features change, see `motion`."""
+    """A projector that also takes how the features change, see `motion`, and whether they are asked about."""
 
-    def __init__(self, width_in: int, width_out: int, scale: float = 0.02, *, takes_motion: bool) -> None:
+    def __init__(
+        self,
+        width_in: int,
+        width_out: int,
+        scale: float = 0.02,
+        *,
+        takes_motion: bool,
+        takes_interval: bool = False,
+    ) -> None:
         super().__init__(width_in, width_out, scale)
         self.change = nn.Linear(width_in, width_out, bias=False) if takes_motion else None
+        self.asked = nn.Parameter(torch.full((width_out,), scale)) if takes_interval else None
+
+    def mark(self, tokens: Tensor, inside: Tensor) -> Tensor:
+        """Tokens (N, T, width) with a mark as strong as they are `inside` (N, T) the interval asked about."""
+        if self.asked is None:
+            return tokens
+        return tokens + inside[..., None].to(tokens.dtype) * self.asked.to(tokens.dtype)
 
     def forward(self, features: Tensor, change: Tensor | None = None) -> Tensor:
         hidden = self.expand(self.norm(features))

@@ -21,6 +21,7 @@ from strefer_core.video_llm.connector import (
     GroupedPooling,
     Projector,
     RegionProjector,
+    inside,
     merge_adjacent,
     merge_evenly,
     motion,
@@ -56,7 +57,13 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         scale = float(getattr(config.text_config, "initializer_range", 0.02))
         self.temporal_encoder = GroupedPooling(width_in, config.time_groups, config.cells_per_side)
         self.visual_projector = Projector(width_in, width_out, scale)
-        self.region_projector = RegionProjector(width_in, width_out, scale, takes_motion=config.region_motion)
+        self.region_projector = RegionProjector(
+            width_in,
+            width_out,
+            scale,
+            takes_motion=config.region_motion,
+            takes_interval=config.region_interval,
+        )
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -64,6 +71,8 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             init.zeros_(module.score)
         elif isinstance(module, Projector):
             init.constant_(module.gain, module.scale)
+            if isinstance(module, RegionProjector) and module.asked is not None:
+                init.normal_(module.asked, std=module.scale)
         elif isinstance(module, nn.Linear):
             init.xavier_uniform_(module.weight)
             if module.bias is not None:
@@ -112,13 +121,16 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         groups = self.clock(fractions).unflatten(1, (self.config.time_groups, -1)).mean(2)  # type: ignore[no-untyped-call]
         return cast(Tensor, pooled + groups.repeat_interleave(self.config.cells_per_side**2, dim=1))
 
-    def region_embeddings(self, features: Tensor, fractions: Tensor, cells: Tensor) -> Tensor:
+    def region_embeddings(
+        self, features: Tensor, fractions: Tensor, cells: Tensor, intervals: Tensor | None = None
+    ) -> Tensor:
         """Tokens of all regions one after another, (sum of counts, width).
 
         Args:
             features: (N, F, P, d), of each region's video.
             fractions: (N, F) times of the frames.
             cells: (N, F, P) bool. A region without any cell gets one token of an all-zero feature.
+            intervals: (N, 2) that each region's question asks about, as `connector.inside` takes them.
         """
         pooled = pool_regions(features, cells)
         valid = cells.any(-1)
@@ -127,6 +139,8 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         change = shares @ motion(pooled, valid) if self.config.region_motion else None
         tokens = self.region_projector(shares @ pooled, change)
         tokens = tokens + shares.to(tokens.dtype) @ self.clock(fractions).to(tokens.dtype)
+        if intervals is not None:
+            tokens = self.region_projector.mark(tokens, inside(shares, fractions, intervals))
         return cast(Tensor, tokens[shares.any(-1)])
 
     def _shares(self, pooled: Tensor, valid: Tensor) -> Tensor:
@@ -142,6 +156,7 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         frame_fractions: Tensor | None = None,
         region_cells: Tensor | None = None,
         region_videos: Tensor | None = None,
+        region_intervals: Tensor | None = None,
         patch_features: Tensor | None = None,
     ) -> Tensor:
         """Input embeddings (B, L, width) with what is seen in place of the placeholders.
@@ -153,6 +168,7 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             frame_fractions: (V, F) times of the frames as fractions of the video.
             region_cells: (N, F, P) bool, None where there are no regions.
             region_videos: (N,) which of the V videos each region is on.
+            region_intervals: (N, 2) that its question asks about, fractions of the video; NaN for none.
             patch_features: (V, F, P, d) what `encode_frames` gave before: in place of `pixel_values`.
 
         Raises:
@@ -166,7 +182,9 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         embeds = _placed(embeds, input_ids == self.config.image_token_id, seen, "<image>")
         if region_cells is None or region_videos is None or not len(region_cells):
             return embeds
-        shown = self.region_embeddings(features[region_videos], frame_fractions[region_videos], region_cells)
+        shown = self.region_embeddings(
+            features[region_videos], frame_fractions[region_videos], region_cells, region_intervals
+        )
         return _placed(embeds, input_ids == self.config.region_token_id, shown, "<region>")
 
     # --- what is said ---------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class Preset:
     region_tokens: int = 4
     region_merge: RegionMerge = "similar"
     region_motion: bool = False
+    region_interval: bool = False
     loss_per: LossPer = "token"
     lora_targets: tuple[str, ...] = ()  # empty: all of the language model learns
     trains_vision: bool = False
@@ -108,6 +109,7 @@ PRESETS: dict[str, Preset] = {
         region_tokens=8,
         region_merge="even",
         region_motion=True,
+        region_interval=True,
         loss_per="answer",
         align_steps=400,
         caches_features=True,
@@ -294,7 +296,10 @@ def _config(
 
 
 def _shape(preset: Preset) -> dict[str, Any]:
-    names = ("time_groups", "cells_per_side", "region_tokens", "region_merge", "region_motion", "loss_per")
+    names = (
+        "time_groups", "cells_per_side", "region_tokens", "region_merge", "region_motion", "region_interval",
+        "loss_per",
+    )  # fmt: skip
     return {name: getattr(preset, name) for name in names}
 
 

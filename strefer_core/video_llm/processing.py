@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -74,6 +75,7 @@ class Encoded:
     fractions: list[float]
     key: Hashable  # same key, same pictures
     regions: list[Cells] = field(default_factory=list)
+    asked: tuple[float, float] = (math.nan, math.nan)  # interval asked about, fractions of the video
 
 
 class VideoLlmProcessor:
@@ -136,6 +138,7 @@ class VideoLlmProcessor:
             fractions=footage.clock.fractions(),
             key=key,
             regions=regions if self.settings.region_mode == "connector" else [],
+            asked=_asked(turns, sample, footage.clock),
         )
 
     def _ids(self, text: str) -> list[int]:
@@ -249,15 +252,28 @@ class VideoLlmProcessor:
 
     def seen(self, pieces: Sequence[Sequence[Encoded]]) -> dict[str, Tensor]:
         """Arguments of `VideoLlm.embed` besides the tokens; the samples of a piece share their pictures."""
-        regions = [(cells, n) for n, piece in enumerate(pieces) for one in piece for cells in one.regions]
+        regions = [
+            (cells, n, one.asked) for n, piece in enumerate(pieces) for one in piece for cells in one.regions
+        ]
         empty = np.zeros((0, self.settings.frames, self.settings.patches_per_side**2), bool)
-        cells = np.stack([one for one, _ in regions]) if regions else empty
+        cells = np.stack([one for one, *_ in regions]) if regions else empty
         return {
             "pixel_values": torch.from_numpy(np.stack([piece[0].pictures for piece in pieces])),
             "frame_fractions": torch.tensor([piece[0].fractions for piece in pieces], dtype=torch.float32),
             "region_cells": torch.from_numpy(cells),
-            "region_videos": torch.tensor([number for _, number in regions], dtype=torch.long),
+            "region_videos": torch.tensor([number for _, number, _ in regions], dtype=torch.long),
+            "region_intervals": torch.tensor([asked for *_, asked in regions]).reshape(-1, 2),
         }
+
+
+def _asked(turns: Sequence[tuple[str, str]], sample: Sample, clock: Clock) -> tuple[float, float]:
+    """The interval that questions are about; none where an answer must find it."""
+    first = next(
+        (place for place, text in enumerate(t for turn in turns for t in turn) if "_time>" in text), 1
+    )
+    if first % 2 or sample.start_s is None or sample.end_s is None:
+        return math.nan, math.nan
+    return sample.start_s / clock.duration_s, sample.end_s / clock.duration_s
 
 
 def _write_piece(line: dict[str, list[int]], piece: Sequence[Encoded], number: int) -> None:

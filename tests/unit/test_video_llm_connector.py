@@ -8,6 +8,7 @@ import torch
 
 from strefer_core.video_llm.connector import (
     GroupedPooling,
+    inside,
     merge_adjacent,
     merge_evenly,
     motion,
@@ -120,3 +121,11 @@ def test_patches_that_do_not_divide_into_cells_are_all_used() -> None:
     pooled = GroupedPooling(1, time_groups=1, cells_per_side=4)(features)
     assert pooled.shape == (1, 16, 1)
     assert float(pooled[0, 15].detach()) > 0
+
+
+def test_a_token_is_inside_as_far_as_its_frames_are() -> None:
+    """Two tokens of two frames each; the second region is asked about no interval."""
+    shares = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]).expand(2, -1, -1)
+    fractions = torch.tensor([0.0, 0.25, 0.5, 0.75]).expand(2, -1)
+    intervals = torch.tensor([[0.25, 0.75], [torch.nan, torch.nan]])
+    assert inside(shares, fractions, intervals).tolist() == [[0.5, 0.5], [0.0, 0.0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +234,47 @@ def test_full_presets_build_without_weights_and_have_the_published_sizes(
     counted = sum(p.numel() for p in model.parameters())
     assert counted == siglip_so400m() + joints(1152, width) + language(vocabulary)  # type: ignore[operator]
     assert model.config.visual_tokens == 128
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ((("What does the <region> do from <start_time> to <end_time>?", "It moves."),), (0.2, 0.5)),
+        ((("When does the <region> move?", "From <start_time> to <end_time>."),), None),
+        (
+            (
+                ("When does the <region> move?", "From <start_time> to <end_time>."),
+                ("And from <start_time> to <end_time>?", "It moves."),
+            ),
+            None,
+        ),
+        ((("What is the <region>?", "A star."),), None),
+    ],
+)
+def test_only_an_interval_that_is_asked_about_is_marked(
+    turns: tuple[tuple[str, str], ...], expected: tuple[float, float] | None
+) -> None:
+    _, processor = tiny()
+    shown = footage()
+    length_s = shown.clock.duration_s
+    times = (0.2 * length_s, 0.5 * length_s)
+    one = replace(sample("", "", regions=(LEFT,), times=times), turns=turns)
+    found = processor.encode(one, shown).asked
+    assert np.isnan(found).all() if expected is None else found == pytest.approx(expected)
+
+
+def test_another_interval_changes_the_regions_tokens_inside_it_alone() -> None:
+    model, processor = tiny()
+    everywhere = box_region(dict.fromkeys(range(32), (2, 2, 20, 20)))
+    one = processor.encode(
+        sample("What does the <region> do from <start_time> to <end_time>?", "It moves.",
+               regions=(everywhere,), times=(0.0, 1.0)), footage(),
+    )  # fmt: skip
+    seen = processor.seen([[one]])
+    features = model.encode_frames(seen["pixel_values"])[seen["region_videos"]]
+    given = features, seen["frame_fractions"], seen["region_cells"]
+    plain = model.region_embeddings(*given)
+    half = model.region_embeddings(*given, torch.tensor([[0.0, 0.5]]))
+    changed = (half - plain).abs().sum(-1) > 1e-6
+    assert changed.tolist() == [True] * 4 + [False] * 4
+    assert torch.equal(model.region_embeddings(*given, torch.full((1, 2), torch.nan)), plain)
