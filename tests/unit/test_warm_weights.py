@@ -267,7 +267,7 @@ def ask(hub_url: str, cache: Path, *sources: str, **env: str) -> list[str]:
     )
     variables = {
         "HF_ENDPOINT": hub_url, "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "0",  # whatever other tests have set
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", code, *sources],
