@@ -14,7 +14,7 @@ from strefer_core.ingest import video_id_of, video_key
 from tests.integration import scenes
 from tests.integration.platform_drops import Stopped, part_process, rows, task_states, wait_for
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(2400)]
 
 TASKS = 300
 
@@ -41,7 +41,7 @@ def finish(run: DagRun) -> DagRun:
             now = client.run(run.dag_id, run.run_id)
             return now if now.is_finished else None
 
-        result: DagRun = wait_for("the run", finished, timeout_s=600, poll_s=1.0)
+        result: DagRun = wait_for("the run", finished, timeout_s=900, poll_s=1.0)
         return result
 
 
@@ -71,7 +71,7 @@ def test_tasks_ending_together_survive_the_death_of_the_triggerer(
         wait_for(
             "all to be deferred",
             lambda: Counter(t["state"] for t in task_states(run, "videos"))["deferred"] == TASKS,
-            timeout_s=400,
+            timeout_s=900,
             poll_s=2.0,
         )
         main = part_process(stack, "triggerer")
