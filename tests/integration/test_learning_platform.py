@@ -37,7 +37,9 @@ STREFER_LEARNING__MIN_NEW_PAIRS=80
 STREFER_LEARNING__OPTIONS={{"steps": {STEPS}, "save_steps": 4, "align_steps": 4}}
 STREFER_LEARNING__BENCH__VIDEOS=2
 STREFER_LEARNING__BENCH__PER_TASK=2
+STREFER_LEARNING__MARGIN=0.5
 """
+"""Of two videos one is soon better by chance; by half of all answers it is not."""
 
 
 @pytest.fixture(scope="module")
