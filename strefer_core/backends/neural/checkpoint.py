@@ -26,7 +26,7 @@ def loading(folder: Path, what: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise ConfigError(f"{what} cannot be loaded: {error}; pip install 'strefer[models]'") from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:  # the last: transformers 4, of a file missing
         raise ConfigError(f"{folder} is no usable checkpoint of {what}: {error}") from error
 
 
