@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from strefer_core.data_model import FRAME_COUNT
 
 RegionMerge = Literal["similar", "even"]
-REGION_MERGES: tuple[RegionMerge, ...] = get_args(RegionMerge)
 LossPer = Literal["token", "answer"]
 
 

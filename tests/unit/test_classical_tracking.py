@@ -197,3 +197,19 @@ def test_contact_is_told_by_distance() -> None:
     here = Template.cut(image, mask)
     near, far = here.moved(np.array([32.0, 0.0])), here.moved(np.array([80.0, 0.0]))
     assert in_contact([here, near, far], mask.shape) == [True, True, False]
+
+
+@pytest.mark.parametrize("index", [1, 9])
+def test_what_was_hidden_by_something_fast_is_found_again(index: int) -> None:
+    """On the frame in the middle the circle is behind the square; on the next the two are far apart."""
+    pair = [
+        Shape("circle", "red", line((60, 90), (20, 0)), radius_px=12),
+        Shape("square", "blue", line((260, 90), (-20, 0)), radius_px=26),
+    ]
+    images, truth = paint(pair, 11)
+    film = footage(images)
+    circle, square = track_from(film, truth, index, [0, 1])
+    assert not truth[0][5].any()
+    assert not circle.masks[5].any()
+    assert overlap(square.masks[5], truth[1][5]) > 0.8
+    assert all(overlap(circle.masks[t], truth[0][t]) > 0.5 for t in (1, 9))

@@ -27,8 +27,6 @@ _CONTACT_COLOUR_WEIGHT = 1.5
 _MAX_GAP = 0.4  # between pieces of one thing, in sides of its largest piece
 _SLOW_PX = 3.0  # per frame: flow alone follows
 
-_NOWHERE_PX = 8
-
 
 def contest(
     things: list[Thing],
@@ -94,8 +92,6 @@ def _template_window(thing: Thing) -> Window:
 def _window(thing: Thing, flow: Flow) -> Window:
     """Part of the frame in which a visible thing may be now: as far as flow or velocity can carry it."""
     rows, columns = np.flatnonzero(thing.mask.any(axis=1)), np.flatnonzero(thing.mask.any(axis=0))
-    if not len(rows):  # nowhere: any window will do, nothing of it is found there
-        return slice(0, _NOWHERE_PX), slice(0, _NOWHERE_PX)
     inside = flow[rows[0] // 2 : rows[-1] // 2 + 1, columns[0] // 2 : columns[-1] // 2 + 1]
     flow_px = float(np.abs(inside).max()) if inside.size else 0.0
     reach = int(8 + 0.15 * np.sqrt(thing.area) + min(max(flow_px, 1.5 * np.abs(thing.velocity).max()), 80.0))

@@ -8,6 +8,7 @@ it, not too far from where it was lost, gives the mask back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 import cv2
 import numpy as np
@@ -90,9 +91,10 @@ def _move(things: list[Thing], frames: Frames, ground: TrustedForeground, t: int
     """Give the things their masks on frame `t`."""
     image, index, foreground = frames.pixels(t), frames.colours(t), ground.at(t)
     touching = in_contact([thing.template.moved(thing.velocity) for thing in things], foreground.shape)
+    things, touching = _without_stray(things, touching)
     _follow(things, touching, image, foreground)
     masks = contest(things, touching, image, index, foreground, flow, ground.surroundings)
-    held = np.logical_or.reduce(masks)
+    held = np.logical_or.reduce([np.zeros(foreground.shape, np.bool_), *masks])
     for thing, mask, touches in zip(things, masks, touching, strict=True):
         hidden = thing.template.spread(foreground.shape) & held & ~mask if touches else None
         if mask.sum() >= max(_MIN_AREA_PX, _LOST_SHARE * thing.area, _LOST_SHARE_OF_LARGEST * thing.largest):
@@ -111,6 +113,16 @@ def _move(things: list[Thing], frames: Frames, ground: TrustedForeground, t: int
                 thing.lose()
         else:
             thing.lose()
+
+
+def _without_stray(things: list[Thing], touching: list[bool]) -> tuple[list[Thing], list[bool]]:
+    """Those that may be where they are expected. A hidden one that nothing touches any more is lost: what hid
+    it is gone, and where it went nobody saw."""
+    stays = [touches or bool(thing.mask.any()) for thing, touches in zip(things, touching, strict=True)]
+    for thing, is_there in zip(things, stays, strict=True):
+        if not is_there:
+            thing.lose()
+    return list(compress(things, stays)), list(compress(touching, stays))
 
 
 def in_contact(templates: Sequence[Template], shape: tuple[int, int]) -> list[bool]:

@@ -7,6 +7,7 @@ loses boxes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Answer:
     scores: NDArray[np.float64]  # (Q, nouns asked for), 0..1; 0 for nouns of other prompts
 
 
-class GroundingDino:
+class GroundingDino(ABC):
     """Detector over any implementation of the model: `forward` is what they differ in.
 
     Args:
@@ -58,6 +59,7 @@ class GroundingDino:
         self._device, self._dtype, self._batch = device, dtype, batch
         self._prompts: dict[tuple[str, ...], list[Prompt]] = {}
 
+    @abstractmethod
     def forward(self, pixels: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """One text asked of every picture.
 
@@ -68,7 +70,6 @@ class GroundingDino:
         Returns:
             Logits (B, Q, L or more), boxes (B, Q, 4) as centre and size, 0..1.
         """
-        raise NotImplementedError
 
     def detect(
         self, footage: Footage, frame_indices: Sequence[int], nouns: Sequence[str]
