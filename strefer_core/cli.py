@@ -297,6 +297,11 @@ def audit(as_json: bool, **given: Any) -> None:
 @click.option("--noise", "noises", multiple=True, default=[""], help="As of audit; repeatable.")
 @click.option("--knobs", default="plan", show_default=True, help="As of audit.")
 @click.option("--without-knob", default="", help="Leave out videos with this difficulty.")
+@click.option(
+    "--drop-videos",
+    type=click.IntRange(5),
+    help="Meet targets on drops of so few videos, 9 times of 10; default: as many as it learns from.",
+)
 @click.option("--reviews", is_flag=True, help="Learn from what people decided in the catalog, too.")
 @click.option("--leave-one-out", "leave_out", is_flag=True, help="Fit again without each signal, too.")
 @click.option("--videos-dir", type=FOLDER, help="Keep the rendered videos here and use them again.")

@@ -40,7 +40,7 @@ def run(options: CalibrateOptions, out: Path, *, reviews: bool, leave_out: bool,
         material = gather(options, lambda done, _: bars.update(task, completed=done))
     if reviews:
         material = _with_reviews(material, settings())
-    fitted = fit(material)
+    fitted = fit(material, options.drop_videos)
     lost = _leave_one_out(material, fitted, settings().pipeline.quality.target_error) if leave_out else []
     _write(fitted, out)
     plain = fitted.model_dump(mode="json", exclude={"trees", "curve"})

@@ -33,6 +33,7 @@ class CalibrateOptions:
     noises: tuple[str, ...] = ("",)  # as `AuditOptions.noise`
     knobs: str = "plan"
     without_knob: str = ""  # videos with this difficulty are left out
+    drop_videos: int | None = None  # see `fitting.fit_filter`
     videos_dir: Path | None = None
     jobs: int | None = None
     config: PipelineConfig = field(default_factory=PipelineConfig)
@@ -113,9 +114,9 @@ def _examples(video: Audited, noise: str) -> Iterator[Example]:
         yield Example(video=video.name, features=seen, is_wrong=not verdict.is_right, set_key=keys)
 
 
-def fit(material: Material) -> Filter:
+def fit(material: Material, drop_videos: int | None = None) -> Filter:
     """Fit a filter. Raises InputError where there is too little to learn from."""
-    return fit_filter(material.examples, material.sources)
+    return fit_filter(material.examples, material.sources, drop_videos=drop_videos)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,7 @@ def leave_one_out(
     """Fit again without each of the signals."""
     best = _bar(whole, target_error)
     for signal in signals:
-        bar = _bar(fit(material.without(signal)), target_error)
+        bar = _bar(fit(material.without(signal), whole.drop_videos), target_error)
         yield WithoutSignal(
             signal=signal,
             error=bar.error,

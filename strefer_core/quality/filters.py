@@ -137,6 +137,7 @@ class Filter(_Part):
     reliability: tuple[Bin, ...]
     signals: tuple[SignalFigures, ...]
     data: Data
+    drop_videos: int | None = None  # on how few videos the bars are met; None: on as many as in `data`
 
     @model_validator(mode="after")
     def _fits_together(self) -> Filter:

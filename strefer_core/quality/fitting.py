@@ -4,7 +4,8 @@ Boosted trees (scikit-learn's HistGradientBoostingClassifier, which knows missin
 constraints), an isotonic curve over them, and a threshold per target error. Everything that is said of the
 filter's quality comes from pairs of videos that the trees which judged them had not seen: the folds of the
 cross-validation never share a video. A threshold is set so that the upper end of the accepted error's
-interval over videos meets the target, not its mean: few videos make a careful filter.
+interval over videos meets the target, not its mean: few videos make a careful filter, and so does the wish
+that it also holds on a drop of few.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from strefer_core.quality.twins import worst_of_twins
 TARGETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)
 FOLDS = 5
 BINS = 10
-_RESAMPLES = 200
+_RESAMPLES = 1000
 _SURE = 0.9  # share of the resamples of videos in which a threshold must meet its target
 _CANDIDATES = 200  # thresholds that are tried
 _BEYOND = 0.5  # of the way from the median to the worst value seen: what is still judged beyond it
@@ -53,23 +54,31 @@ class Example:
     set_key: str = ""  # see `twins`
 
 
-def fit_filter(examples: Sequence[Example], sources: Sequence[Mapping[str, Any]], seed: int = 0) -> Filter:
+def fit_filter(
+    examples: Sequence[Example],
+    sources: Sequence[Mapping[str, Any]],
+    seed: int = 0,
+    drop_videos: int | None = None,
+) -> Filter:
     """Fit a filter. The same examples in the same order give the same filter.
 
     Args:
         examples: pairs of at least `FOLDS` videos.
         sources: what they were made from, for the record.
         seed: of the resamples.
+        drop_videos: on how few videos a target must be met; None: on as many as the examples are of.
 
     Raises:
         InputError: too few videos, or too few wrong or right pairs to learn from.
     """
     _check(examples)
     with threadpool_limits(1):  # on a busy machine more threads only wait for each other
-        return _fit(examples, sources, seed)
+        return _fit(examples, sources, seed, drop_videos)
 
 
-def _fit(examples: Sequence[Example], sources: Sequence[Mapping[str, Any]], seed: int) -> Filter:
+def _fit(
+    examples: Sequence[Example], sources: Sequence[Mapping[str, Any]], seed: int, drop_videos: int | None
+) -> Filter:
     names = sorted({name for one in examples for name in one.features})
     table = np.array([[one.features.get(name, np.nan) for name in names] for one in examples])
     wrong = np.array([one.is_wrong for one in examples])
@@ -85,10 +94,11 @@ def _fit(examples: Sequence[Example], sources: Sequence[Mapping[str, Any]], seed
         trees=tuple(_tree(predictors[0].nodes) for predictors in model._predictors),
         curve=curve,
         limits=tuple(_limits(names, table)),
-        bars=tuple(_bar(target, judged, wrong, videos, seed) for target in TARGETS),
+        bars=tuple(_bar(target, judged, wrong, videos, seed, drop_videos) for target in TARGETS),
         reliability=tuple(reliability(estimates, wrong)),
         signals=tuple(_signal_figures(names, table, wrong)),
         data=_data(examples, sources),
+        drop_videos=drop_videos,
     )
     _check_same(made, model, table)
     return made
@@ -183,8 +193,15 @@ def _check_same(made: Filter, model: HistGradientBoostingClassifier, table: Floa
         raise AssertionError("the filter as written differs from the one that was fitted")
 
 
-def _bar(target: float, estimates: Floats, wrong: Bools, videos: NDArray[np.str_], seed: int) -> Bar:
-    threshold = safe_threshold(target, estimates, wrong, videos, seed)
+def _bar(
+    target: float,
+    estimates: Floats,
+    wrong: Bools,
+    videos: NDArray[np.str_],
+    seed: int,
+    drop_videos: int | None,
+) -> Bar:
+    threshold = safe_threshold(target, estimates, wrong, videos, seed, drop_videos)
     accepted = estimates <= threshold
     right = int((~wrong).sum())
     return Bar(
@@ -196,15 +213,30 @@ def _bar(target: float, estimates: Floats, wrong: Bools, videos: NDArray[np.str_
 
 
 def safe_threshold(
-    target: float, estimates: Floats, wrong: Bools, videos: NDArray[np.str_], seed: int
+    target: float,
+    estimates: Floats,
+    wrong: Bools,
+    videos: NDArray[np.str_],
+    seed: int,
+    drop_videos: int | None = None,
 ) -> float:
     """Largest threshold at which the share of wrong pairs among those accepted meets the target in 90 % of
-    the resamples of videos; -1.0 where none does."""
+    the resamples of videos; -1.0 where none does.
+
+    Args:
+        target: share of wrong pairs.
+        estimates: (pairs,) of each pair of videos that were not fitted to.
+        wrong: (pairs,).
+        videos: (pairs,) which each pair is of.
+        seed: of the resamples.
+        drop_videos: in each resample; None: as many as there are.
+    """
     candidates = np.unique(np.quantile(estimates, np.linspace(0, 1, _CANDIDATES)))
     names, owners = np.unique(videos, return_inverse=True)
     counts, faults = (_per_video(estimates, candidates, owners, len(names), of) for of in (None, wrong))
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES)
+    draws = drop_videos or len(names)
+    drawn = rng.multinomial(draws, np.full(len(names), 1 / len(names)), size=_RESAMPLES)
     errors = (drawn @ faults) / np.maximum(drawn @ counts, 1)  # (resamples, candidates)
     is_safe = np.quantile(errors, _SURE, axis=0) <= target
     return float(candidates[is_safe].max()) if is_safe.any() else -1.0

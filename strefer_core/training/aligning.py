@@ -6,7 +6,8 @@ of those about an interval that the frame lies in, half each. An auxiliary layer
 dropped afterwards, and the language model's own output layer reads the words. A bag of words alone would not
 do: "to the left" and "on the left" share their words. The way from pixels to phrases is short here; through
 the language model's attention alone a model from scratch passes over the mask for thousands of steps.
-Likewise the temporal encoder learns which patches are salient: those that masks touch.
+Likewise the temporal encoder learns which patches are salient: those that masks touch; and the pooling by
+words where a thing's names are, and that the names of things of other videos are nowhere.
 Ours; the paper starts from pre-trained towers instead.
 """
 
@@ -17,6 +18,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from torch import Tensor, nn
 
 from strefer_core.errors import InputError
 from strefer_core.training.reading import Lines, Videos
-from strefer_core.video_llm.connector import motion, pool_regions
+from strefer_core.video_llm.connector import motion
 from strefer_core.video_llm.frames import FrameStore
 from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.processing import VideoLlmProcessor, region_cells
@@ -39,6 +41,9 @@ _WORDS = 3  # of the longest phrase
 _STRIDE = 2  # every second frame of a video: neighbours are nearly the same
 _WARM_UP = 20
 _LEAST = 0.2  # weight of a phrase that is said of all
+_NAMES = 6  # words by which a thing is found
+_NOWHERE = 0.5  # weight of words that mean nothing in a video
+_MOST_STRANGE = 32  # of these at a time
 
 
 @dataclass
@@ -52,6 +57,8 @@ class Thing:
     @property
     def region(self) -> Region:
         return self.sample.regions[0]
+
+    names: set[tuple[int, int]] = field(default_factory=set)  # tokens, each with the one before
 
     def answers(self) -> Iterator[str]:
         yield from self.always
@@ -69,7 +76,7 @@ def align(
     learning_rate: float = 3e-3,
     seed: int = 0,
 ) -> list[float]:
-    """Train the vision tower, the region connector, the embeddings of words and the score of salience.
+    """Train the vision tower, the connectors, the embeddings of words and the score of salience.
 
     Args:
         model, processor: to be trained.
@@ -91,6 +98,8 @@ def align(
     readers = [_phrases(things), _tokens(things, processor)]
     for one in seen:
         one.learn(readers)
+    if model.word_pooling is not None:
+        _name(things, processor)
     width = int(model.config.text_config.hidden_size)
     head = nn.Linear(width, readers[0].size)
     head.to(model.device)
@@ -98,6 +107,7 @@ def align(
         *model.vision_tower.parameters(),
         *model.temporal_encoder.parameters(),
         *model.region_projector.parameters(),
+        *(model.word_pooling.parameters() if model.word_pooling is not None else ()),
         *model.get_input_embeddings().parameters(),
         *head.parameters(),
     ]
@@ -223,6 +233,18 @@ def _tokens(things: Sequence[Thing], processor: VideoLlmProcessor) -> _Reader:
     return _Reader(ids, weights)
 
 
+def _name(things: Sequence[Thing], processor: VideoLlmProcessor) -> None:
+    """Find the words that most of a thing's answers have and few other things' answers."""
+    answers = {answer for thing in things for answer in thing.answers()}
+    ids = {a: processor.tokenizer(a, add_special_tokens=False)["input_ids"] for a in answers}
+    pairs = {answer: set(pairwise(found)) for answer, found in ids.items()}
+    counts = [Counter(pair for answer in thing.answers() for pair in pairs[answer]) for thing in things]
+    spread = Counter(pair for count in counts for pair in count)
+    for thing, count in zip(things, counts, strict=True):
+        worth = {pair: number * math.log(len(things) / spread[pair]) for pair, number in count.items()}
+        thing.names = set(sorted(worth, key=lambda pair: (-worth[pair], pair))[:_NAMES])
+
+
 # --- what is seen -------------------------------------------------------------------------------------------
 
 
@@ -276,16 +298,49 @@ def _loss(
     owners = torch.tensor([place for place, one in enumerate(drawn) for _ in one.things], device=device)
     cells = torch.cat([one.cells[:, frames] for one in drawn]).to(device)
     shown = cells.any(-1)
-    pooled = pool_regions(features[owners], cells)
+    pooled = model.pool(features[owners], cells)
     change = motion(pooled, shown, reach=1) if model.config.region_motion else None
     tokens = model.region_projector(pooled[shown], None if change is None else change[shown])
     tokens = nn.functional.rms_norm(tokens, tokens.shape[-1:])
     loss = _salience_loss(model, features, owners, cells)
+    if model.word_pooling is not None:
+        loss = (
+            loss
+            + torch.stack(
+                [
+                    _naming_loss(model, video, drawn, features[place], cells[owners == place])
+                    for place, video in enumerate(drawn)
+                ]
+            ).mean()
+        )
     for place, layer in enumerate((head, model.get_output_embeddings())):
         shares = torch.stack([said.at(frames) for one in drawn for said in one.shares[place]])
         shares = shares.to(device)[shown]
         loss = loss - (shares * layer(tokens).float().log_softmax(-1)).sum(1).mean()
     return loss
+
+
+def _naming_loss(
+    model: VideoLlm, video: _Seen, drawn: Sequence[_Seen], features: Tensor, cells: Tensor
+) -> Tensor:
+    """Of the words for a video's things, and of those for the things of the other videos drawn.
+
+    Args:
+        features: (F, P, d).
+        cells: (N, F, P) of the video's things.
+    """
+    assert model.word_pooling is not None
+    own = [(pair, place) for place, thing in enumerate(video.things) for pair in sorted(thing.names)]
+    known = {token for (_, token), _ in own}
+    others = {pair for one in drawn for thing in one.things for pair in thing.names}
+    strange = sorted(pair for pair in others if pair[1] not in known)
+    strange = strange[:: 1 + len(strange) // _MOST_STRANGE]
+    pairs = torch.tensor([pair for pair, _ in own] + strange, device=features.device)
+    logs = model.word_pooling(model.get_input_embeddings()(pairs).flatten(1), features)
+    meant = cells[[place for _, place in own]]  # (own names, F, P)
+    hits = logs[: len(own), :, :-1].masked_fill(~meant, -torch.inf).logsumexp(-1)[meant.any(-1)]
+    loss = -hits.sum() / max(1, len(hits))
+    return loss - _NOWHERE * logs[len(own) :, :, -1].mean() if strange else loss
 
 
 def _salience_loss(model: VideoLlm, features: Tensor, owners: Tensor, cells: Tensor) -> Tensor:

@@ -21,7 +21,14 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_utils import get_last_checkpoint
 
 from strefer_core.errors import ConfigError
@@ -93,6 +100,7 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
     trainer = _Trainer(
         model=adapted(model, preset, is_frozen=is_frozen), args=arguments, train_dataset=batches
     )
+    trainer.remove_callback(PrinterCallback)  # it prints every step, into what `--json` prints
     trainer.add_callback(curve)
     trainer.add_callback(_SaveProcessor(processor))
     trainer.train(resume_from_checkpoint=resumed)

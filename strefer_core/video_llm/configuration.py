@@ -26,7 +26,10 @@ class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         region_merge: which frames of a region become one token: alike neighbours ("similar", the paper's), or
             those of each of `region_tokens` equal spans of the video ("even").
         region_motion: region tokens also tell how the region's features change over its neighbouring frames.
-        region_interval: region tokens also tell how much of their span lies in the interval asked about.
+        region_places: region tokens also tell where in the picture the region is and how large, see
+            `connector.places`; with `region_motion` also how that changes.
+        word_pooling: words of a question also tell what they may mean in the pictures, see
+            `connector.WordPooling`.
         loss_per: every learned token weighs the same, or every question of a batch: then long descriptions
             do not outweigh "Yes.".
         image_token_id, region_token_id: placeholders in `input_ids`.
@@ -47,7 +50,8 @@ class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         region_tokens: int = 4,
         region_merge: RegionMerge = "similar",
         region_motion: bool = False,
-        region_interval: bool = False,
+        region_places: bool = False,
+        word_pooling: bool = False,
         loss_per: LossPer = "token",
         image_token_id: int = 0,
         region_token_id: int = 1,
@@ -62,7 +66,8 @@ class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         self.region_tokens = region_tokens
         self.region_merge = region_merge
         self.region_motion = region_motion
-        self.region_interval = region_interval
+        self.region_places = region_places
+        self.word_pooling = word_pooling
         self.loss_per = loss_per
         self.image_token_id = image_token_id
         self.region_token_id = region_token_id

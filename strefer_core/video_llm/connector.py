@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 MOTION_REACH = 2
+PLACES = 3  # numbers that `places` gives
+PLACES_SCALE = 4.0  # a change of place within a second weighs as much as a feature's
 
 
 def pool_regions(features: Tensor, cells: Tensor) -> Tensor:
@@ -25,6 +27,23 @@ def pool_regions(features: Tensor, cells: Tensor) -> Tensor:
     weights = cells.to(features.dtype)
     weights = weights / weights.sum(-1, keepdim=True).clamp(min=1.0)
     return torch.einsum("nfp,nfpd->nfd", weights, features)
+
+
+def places(masks: Tensor) -> Tensor:
+    """Where masks are: (N, F, 3), centre across and down, -1 to 1, and the side of a square as large, 0 to 1.
+
+    A mask's place beside what it shows is known from Osprey's spatial tokens (arXiv 2312.10032), which take
+    all of its pixels.
+
+    Args:
+        masks: (N, F, P), shares of patches that belong to it, row by row; a frame without any gives zeros.
+    """
+    side = round(masks.shape[-1] ** 0.5)
+    centres = (torch.arange(side, device=masks.device) * 2 + 1) / side - 1
+    grid = torch.stack([centres.repeat(side), centres.repeat_interleave(side)], -1)  # (P, 2)
+    size = masks.float().sum(-1, keepdim=True)
+    centre = masks.float() @ grid / size.clamp(min=1e-6)
+    return torch.cat([centre, (size / side**2).sqrt()], -1)
 
 
 def merge_adjacent(tokens: Tensor, valid: Tensor, most: int) -> tuple[Tensor, Tensor]:
@@ -91,18 +110,6 @@ def motion(pooled: Tensor, valid: Tensor, reach: int = MOTION_REACH) -> Tensor:
     return ends[0] - ends[1]
 
 
-def inside(shares: Tensor, fractions: Tensor, intervals: Tensor) -> Tensor:
-    """(N, T) how much of what each token stands for lies in an interval, 0..1.
-
-    Args:
-        shares: (N, T, F) weights of each token's mean over the frames.
-        fractions: (N, F) times of the frames as fractions of the video.
-        intervals: (N, 2) start and end, half-open, likewise; NaN where none is asked about: 0.
-    """
-    within = (fractions >= intervals[:, :1]) & (fractions < intervals[:, 1:])
-    return torch.einsum("ntf,nf->nt", shares, within.to(shares.dtype))
-
-
 class Projector(nn.Module):
     """Two-layer MLP into the language model's width; what comes out is as large as an embedding of a word."""
 
@@ -123,7 +130,7 @@ class Projector(nn.Module):
 
 
 class RegionProjector(Projector):
-    """A projector that also takes how the features change, see `motion`, and whether they are asked about."""
+    """A projector that may also take places, see `places`, after the features, and how both change."""
 
     def __init__(
         self,
@@ -131,24 +138,51 @@ class RegionProjector(Projector):
         width_out: int,
         scale: float = 0.02,
         *,
-        takes_motion: bool,
-        takes_interval: bool = False,
+        takes_motion: bool = False,
+        takes_places: bool = False,
     ) -> None:
         super().__init__(width_in, width_out, scale)
-        self.change = nn.Linear(width_in, width_out, bias=False) if takes_motion else None
-        self.asked = nn.Parameter(torch.full((width_out,), scale)) if takes_interval else None
-
-    def mark(self, tokens: Tensor, inside: Tensor) -> Tensor:
-        """Tokens (N, T, width) with a mark as strong as they are `inside` (N, T) the interval asked about."""
-        if self.asked is None:
-            return tokens
-        return tokens + inside[..., None].to(tokens.dtype) * self.asked.to(tokens.dtype)
+        self.width_in = width_in
+        extra = PLACES if takes_places else 0
+        self.place = nn.Linear(extra, width_out, bias=False) if extra else None
+        self.change = nn.Linear(width_in + extra, width_out, bias=False) if takes_motion else None
 
     def forward(self, features: Tensor, change: Tensor | None = None) -> Tensor:
-        hidden = self.expand(self.norm(features))
+        hidden = self.expand(self.norm(features[..., : self.width_in]))
+        if self.place is not None:
+            hidden = hidden + self.place(features[..., self.width_in :])
         if self.change is not None and change is not None:
             hidden = hidden + self.change(change)
         return self._out(hidden)
+
+
+class WordPooling(nn.Module):
+    """Where each frame shows what a word of a question means: a soft mask by the word and the one before it.
+
+    So a thing that words point at becomes a region as one that a mask points at. Words that look at pictures
+    are known from Flamingo (arXiv 2204.14198) and InstructBLIP (arXiv 2305.06500); that they give masks for
+    the regions' own pooling is ours.
+    """
+
+    def __init__(self, width_words: int, width_in: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width_in)
+        self.key = nn.Linear(width_in, width_words, bias=False)
+        self.query = nn.Linear(2 * width_words, width_words)
+        self.nowhere = nn.Parameter(torch.zeros(()))
+
+    def forward(self, words: Tensor, features: Tensor) -> Tensor:
+        """Log chances (W, F, P + 1) of each patch of each frame, and last of none of them.
+
+        Args:
+            words: (W, 2 width), the embedding of the word before each word, and its own.
+            features: (F, P, d) of one video.
+        """
+        keys = self.key(self.norm(features))
+        queries = self.query(nn.functional.layer_norm(words, words.shape[-1:]))
+        scores = torch.einsum("wd,fpd->wfp", queries, keys) * keys.shape[-1] ** -0.5
+        nowhere = self.nowhere.to(scores.dtype).expand(*scores.shape[:2], 1)
+        return torch.cat([scores, nowhere], -1).float().log_softmax(-1)
 
 
 class GroupedPooling(nn.Module):

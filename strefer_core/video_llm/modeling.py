@@ -18,13 +18,15 @@ from transformers.utils.generic import ModelOutput
 
 from strefer_core.video_llm.configuration import VideoLlmConfig
 from strefer_core.video_llm.connector import (
+    PLACES_SCALE,
     GroupedPooling,
     Projector,
     RegionProjector,
-    inside,
+    WordPooling,
     merge_adjacent,
     merge_evenly,
     motion,
+    places,
     pool_regions,
 )
 
@@ -62,8 +64,9 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             width_out,
             scale,
             takes_motion=config.region_motion,
-            takes_interval=config.region_interval,
+            takes_places=config.region_places,
         )
+        self.word_pooling = WordPooling(width_out, width_in) if config.word_pooling else None
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -71,8 +74,8 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             init.zeros_(module.score)
         elif isinstance(module, Projector):
             init.constant_(module.gain, module.scale)
-            if isinstance(module, RegionProjector) and module.asked is not None:
-                init.normal_(module.asked, std=module.scale)
+        elif isinstance(module, WordPooling):
+            init.zeros_(module.nowhere)
         elif isinstance(module, nn.Linear):
             init.xavier_uniform_(module.weight)
             if module.bias is not None:
@@ -121,26 +124,35 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         groups = self.clock(fractions).unflatten(1, (self.config.time_groups, -1)).mean(2)  # type: ignore[no-untyped-call]
         return cast(Tensor, pooled + groups.repeat_interleave(self.config.cells_per_side**2, dim=1))
 
-    def region_embeddings(
-        self, features: Tensor, fractions: Tensor, cells: Tensor, intervals: Tensor | None = None
-    ) -> Tensor:
+    def pool(self, features: Tensor, cells: Tensor) -> Tensor:
+        """What regions show on each frame, (N, F, d), and behind it where they are if the model takes that.
+
+        Args:
+            features: (N, F, P, d).
+            cells: (N, F, P) bool.
+        """
+        return self._placed_too(pool_regions(features, cells), cells)
+
+    def _placed_too(self, pooled: Tensor, masks: Tensor) -> Tensor:
+        if not self.config.region_places:
+            return pooled
+        return torch.cat([pooled, places(masks).to(pooled.dtype) * PLACES_SCALE], -1)
+
+    def region_embeddings(self, features: Tensor, fractions: Tensor, cells: Tensor) -> Tensor:
         """Tokens of all regions one after another, (sum of counts, width).
 
         Args:
             features: (N, F, P, d), of each region's video.
             fractions: (N, F) times of the frames.
             cells: (N, F, P) bool. A region without any cell gets one token of an all-zero feature.
-            intervals: (N, 2) that each region's question asks about, as `connector.inside` takes them.
         """
-        pooled = pool_regions(features, cells)
+        pooled = self.pool(features, cells)
         valid = cells.any(-1)
         valid[:, 0] |= ~valid.any(1)
         shares = self._shares(pooled, valid).to(pooled.dtype)
         change = shares @ motion(pooled, valid) if self.config.region_motion else None
         tokens = self.region_projector(shares @ pooled, change)
         tokens = tokens + shares.to(tokens.dtype) @ self.clock(fractions).to(tokens.dtype)
-        if intervals is not None:
-            tokens = self.region_projector.mark(tokens, inside(shares, fractions, intervals))
         return cast(Tensor, tokens[shares.any(-1)])
 
     def _shares(self, pooled: Tensor, valid: Tensor) -> Tensor:
@@ -149,6 +161,51 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             return merge_evenly(valid, self.config.region_tokens)
         return merge_adjacent(pooled, valid, self.config.region_tokens)[0]
 
+    def word_embeddings(
+        self, pairs: Tensor, features: Tensor, fractions: Tensor, intervals: Tensor
+    ) -> Tensor:
+        """What words may mean in one video, as tokens of regions, (W, width); of words for nothing there: 0.
+
+        Args:
+            pairs: (W, 2) ids of the token before each word, and its own.
+            features: (F, P, d).
+            fractions: (F,) times of the frames.
+            intervals: (W, 2) over which each word is looked for, fractions of the video, half-open.
+        """
+        assert self.word_pooling is not None
+        unique, which = torch.unique(pairs, dim=0, return_inverse=True)
+        words = self.get_input_embeddings()(unique).flatten(1)
+        chances = self.word_pooling(words, features)[..., :-1].exp()  # (U, F, P)
+        there = chances.sum(-1)  # (U, F)
+        shares = chances / there.clamp(min=1e-6)[..., None]
+        pooled = torch.einsum("ufp,fpd->ufd", shares, features.float())
+        # As a mask: n patches that share it evenly have n of them, of one n-th each.
+        pooled = self._placed_too(pooled, shares / shares.square().sum(-1, keepdim=True).clamp(min=1e-6))
+        change = motion(pooled, there > 0.5)[which] if self.config.region_motion else None
+        within = (fractions >= intervals[:, :1]) & (fractions < intervals[:, 1:])
+        weights = there[which] * within
+        total = weights.sum(1, keepdim=True)
+        over_time = (weights / total.clamp(min=1e-6))[:, None]  # (W, 1, F)
+        dtype = features.dtype
+        means = [
+            None if one is None else (over_time @ one)[:, 0].to(dtype) for one in (pooled[which], change)
+        ]
+        found = self.region_projector(means[0], means[1])
+        return cast(Tensor, found * (total / within.sum(1, keepdim=True).clamp(min=1)).to(dtype))
+
+    def _meant(
+        self, input_ids: Tensor, features: Tensor, fractions: Tensor, videos: Tensor, intervals: Tensor
+    ) -> Tensor:
+        """(B, L, width) to be added to words, 0 elsewhere."""
+        before = nn.functional.pad(input_ids[:, :-1], (1, 0))
+        found = features.new_zeros(*input_ids.shape, self.config.text_config.hidden_size)
+        for number in range(len(features)):
+            own = (videos == number) & ~intervals[..., 0].isnan()
+            if own.any():
+                pairs = torch.stack([before[own], input_ids[own]], 1)
+                found[own] = self.word_embeddings(pairs, features[number], fractions[number], intervals[own])
+        return found
+
     def embed(
         self,
         input_ids: Tensor,
@@ -156,8 +213,9 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         frame_fractions: Tensor | None = None,
         region_cells: Tensor | None = None,
         region_videos: Tensor | None = None,
-        region_intervals: Tensor | None = None,
+        word_intervals: Tensor | None = None,
         patch_features: Tensor | None = None,
+        videos: Tensor | None = None,
     ) -> Tensor:
         """Input embeddings (B, L, width) with what is seen in place of the placeholders.
 
@@ -168,8 +226,10 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             frame_fractions: (V, F) times of the frames as fractions of the video.
             region_cells: (N, F, P) bool, None where there are no regions.
             region_videos: (N,) which of the V videos each region is on.
-            region_intervals: (N, 2) that its question asks about, fractions of the video; NaN for none.
+            word_intervals: (B, L, 2), where questions have words the interval that they are looked for in,
+                fractions of the video; NaN elsewhere.
             patch_features: (V, F, P, d) what `encode_frames` gave before: in place of `pixel_values`.
+            videos: (B, L) which of the V videos a token belongs to; by default each row has its own.
 
         Raises:
             ValueError: placeholders and tokens differ in number.
@@ -178,13 +238,15 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         if frame_fractions is None:
             return embeds
         features = self._features(pixel_values, patch_features).to(embeds.dtype)
+        if self.word_pooling is not None and word_intervals is not None:
+            owners = torch.arange(len(input_ids), device=input_ids.device)[:, None]
+            owners = owners.expand_as(input_ids) if videos is None else videos
+            embeds = embeds + self._meant(input_ids, features, frame_fractions, owners, word_intervals)
         seen = self.visual_embeddings(features, frame_fractions).flatten(0, 1)
         embeds = _placed(embeds, input_ids == self.config.image_token_id, seen, "<image>")
         if region_cells is None or region_videos is None or not len(region_cells):
             return embeds
-        shown = self.region_embeddings(
-            features[region_videos], frame_fractions[region_videos], region_cells, region_intervals
-        )
+        shown = self.region_embeddings(features[region_videos], frame_fractions[region_videos], region_cells)
         return _placed(embeds, input_ids == self.config.region_token_id, shown, "<region>")
 
     # --- what is said ---------------------------------------------------------------------------------------
@@ -212,7 +274,7 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             num_items_in_batch: learned tokens that the loss is divided by; by default those of this batch.
             seen: as `embed`.
         """
-        embeds = self.embed(input_ids, **seen)
+        embeds = self.embed(input_ids, videos=videos, **seen)
         mask = attention_mask if videos is None or questions is None else visible(videos, questions)
         logits = self.language_model(
             inputs_embeds=embeds, attention_mask=mask, position_ids=position_ids, use_cache=False

@@ -62,7 +62,9 @@ class Preset:
     region_tokens: int = 4
     region_merge: RegionMerge = "similar"
     region_motion: bool = False
-    region_interval: bool = False
+    interval_pooling: bool = False  # see `ProcessorSettings`
+    region_places: bool = False
+    word_pooling: bool = False
     loss_per: LossPer = "token"
     lora_targets: tuple[str, ...] = ()  # empty: all of the language model learns
     trains_vision: bool = False
@@ -109,7 +111,9 @@ PRESETS: dict[str, Preset] = {
         region_tokens=8,
         region_merge="even",
         region_motion=True,
-        region_interval=True,
+        interval_pooling=True,
+        region_places=True,
+        word_pooling=True,
         loss_per="answer",
         align_steps=400,
         caches_features=True,
@@ -251,6 +255,7 @@ def build(
         region_tokens=config.region_tokens,
         region_merge=config.region_merge,
         frames=config.frames,
+        interval_pooling=preset.interval_pooling,
         region_mode=region_mode,
         time_mode=time_mode,
         chat=preset.chat,
@@ -297,8 +302,8 @@ def _config(
 
 def _shape(preset: Preset) -> dict[str, Any]:
     names = (
-        "time_groups", "cells_per_side", "region_tokens", "region_merge", "region_motion", "region_interval",
-        "loss_per",
+        "time_groups", "cells_per_side", "region_tokens", "region_merge", "region_motion", "region_places",
+        "word_pooling", "loss_per",
     )  # fmt: skip
     return {name: getattr(preset, name) for name in names}
 

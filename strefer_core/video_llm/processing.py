@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ REGION_MODES: tuple[RegionMode, ...] = get_args(RegionMode)
 
 _IGNORED = -100
 _ASPECT_TOLERANCE = 0.03
+_NO_WORD = (math.nan, math.nan)
 SETTINGS_FILE = "strefer_processor.json"
 
 Cells = NDArray[np.bool_]  # (frames, patches): the cells that a mask touches
@@ -58,6 +59,8 @@ class ProcessorSettings(BaseModel):
     region_tokens: int
     region_merge: RegionMerge = "similar"
     frames: int = FRAME_COUNT
+    interval_pooling: bool = False
+    """Regions and words of a question about an interval are those of its frames: pooled over time, too."""
     region_mode: RegionMode = "connector"
     time_mode: TimeMode = "31"
     chat: ChatFormat
@@ -75,7 +78,8 @@ class Encoded:
     fractions: list[float]
     key: Hashable  # same key, same pictures
     regions: list[Cells] = field(default_factory=list)
-    asked: tuple[float, float] = (math.nan, math.nan)  # interval asked about, fractions of the video
+    words: list[int] = field(default_factory=list)  # places in `ids` of what questions say in words
+    interval: tuple[float, float] = (0.0, math.inf)  # that they are about, fractions of the video
 
 
 class VideoLlmProcessor:
@@ -84,6 +88,7 @@ class VideoLlmProcessor:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: ProcessorSettings) -> None:
         self.tokenizer = tokenizer
         self.settings = settings
+        self._added = frozenset(tokenizer.get_added_vocab().values())
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> VideoLlmProcessor:
@@ -118,14 +123,16 @@ class VideoLlmProcessor:
         turns = list(sample.turns)
         if answer is not None:
             turns[-1] = (turns[-1][0], answer)
-        regions = [self._cells(region, footage, sample.sample_id) for region in sample.regions]
+        interval = self._interval(turns, sample, footage.clock)
+        regions = [self._cells(region, footage, sample.sample_id, interval) for region in sample.regions]
         told = self._told(turns, sample, footage.clock, [self._count(cells) for cells in regions])
         chat = self.settings.chat
         ids = self._ids(chat.opening) + [self._id(IMAGE_TOKEN)] * self.settings.visual_tokens
-        labels, prefix = [_IGNORED] * len(ids), len(ids)
+        labels, prefix, words = [_IGNORED] * len(ids), len(ids), list[int]()
         for place, (question, reply) in enumerate(told):
             asked = self._ids(("\n" if not place else chat.next_opening) + question + chat.question_end)
             said = self._ids(reply + chat.answer_end) if reply else []
+            words += [len(ids) + n for n, one in enumerate(asked) if (n or place) and one not in self._added]
             ids += asked + said
             labels += [_IGNORED] * len(asked) + said
         pictures, key = self._pictures(sample, footage)
@@ -138,7 +145,8 @@ class VideoLlmProcessor:
             fractions=footage.clock.fractions(),
             key=key,
             regions=regions if self.settings.region_mode == "connector" else [],
-            asked=_asked(turns, sample, footage.clock),
+            words=words,
+            interval=interval,
         )
 
     def _ids(self, text: str) -> list[int]:
@@ -187,13 +195,24 @@ class VideoLlmProcessor:
 
     # --- pictures and masks ---------------------------------------------------------------------------------
 
-    def _cells(self, region: Region, footage: Footage, where: str) -> Cells:
+    def _interval(
+        self, turns: Sequence[tuple[str, str]], sample: Sample, clock: Clock
+    ) -> tuple[float, float]:
+        """The interval that questions are about; all of the video where an answer must find it."""
+        first = next((n for n, text in enumerate(t for turn in turns for t in turn) if "_time>" in text), 1)
+        is_asked = self.settings.interval_pooling and first % 2 == 0
+        if not is_asked or sample.start_s is None or sample.end_s is None:
+            return 0.0, math.inf
+        return sample.start_s / clock.duration_s, sample.end_s / clock.duration_s
+
+    def _cells(self, region: Region, footage: Footage, where: str, interval: tuple[float, float]) -> Cells:
         cells = np.zeros((self.settings.frames, self.settings.patches_per_side**2), bool)
         for frame, rle in region.items():
             if not 0 <= frame < self.settings.frames:
                 raise InputError(f"{where}: a mask on frame {frame} of {self.settings.frames}")
             _check_aspect(rle["size"], footage.size_px, where)
-            cells[frame] = region_cells(rle, self.settings.patches_per_side)
+            if interval[0] <= footage.clock.fractions()[frame] < interval[1]:
+                cells[frame] = region_cells(rle, self.settings.patches_per_side)
         return cells
 
     def _pictures(self, sample: Sample, footage: Footage) -> tuple[NDArray[np.uint8], Hashable]:
@@ -218,8 +237,8 @@ class VideoLlmProcessor:
 
         Returns:
             Arguments of `VideoLlm.forward`: `input_ids`, `labels`, `position_ids`, `videos`, `questions`
-            (B, L); `pixel_values` (V, F, 3, S, S) uint8, `frame_fractions` (V, F), `region_cells` (N, F, P),
-            `region_videos` (N,).
+            (B, L), `word_intervals` (B, L, 2); `pixel_values` (V, F, 3, S, S) uint8, `frame_fractions`
+            (V, F), `region_cells` (N, F, P), `region_videos` (N,).
         """
         return self.tensors(self.rows(samples, most_tokens))
 
@@ -232,12 +251,12 @@ class VideoLlmProcessor:
 
     def tensors(self, rows: Sequence[Sequence[Sequence[Encoded]]]) -> dict[str, Tensor]:
         """What `pack` returns of rows that are laid out."""
-        names = ("input_ids", "labels", "position_ids", "videos", "questions")
-        fill = dict(zip(names, (self.tokenizer.pad_token_id, _IGNORED, 0, -1, 0), strict=True))
-        columns: dict[str, list[list[int]]] = {name: [] for name in names}
+        names = ("input_ids", "labels", "position_ids", "videos", "questions", "word_intervals")
+        fill = dict(zip(names, (self.tokenizer.pad_token_id, _IGNORED, 0, -1, 0, _NO_WORD), strict=True))
+        columns: dict[str, list[list[Any]]] = {name: [] for name in names}
         number = 0
         for row in rows:
-            line: dict[str, list[int]] = {name: [] for name in names}
+            line: dict[str, list[Any]] = {name: [] for name in names}
             for piece in row:
                 _write_piece(line, piece, number)
                 number += 1
@@ -252,38 +271,35 @@ class VideoLlmProcessor:
 
     def seen(self, pieces: Sequence[Sequence[Encoded]]) -> dict[str, Tensor]:
         """Arguments of `VideoLlm.embed` besides the tokens; the samples of a piece share their pictures."""
-        regions = [
-            (cells, n, one.asked) for n, piece in enumerate(pieces) for one in piece for cells in one.regions
-        ]
+        regions = [(cells, n) for n, piece in enumerate(pieces) for one in piece for cells in one.regions]
         empty = np.zeros((0, self.settings.frames, self.settings.patches_per_side**2), bool)
-        cells = np.stack([one for one, *_ in regions]) if regions else empty
+        cells = np.stack([one for one, _ in regions]) if regions else empty
         return {
             "pixel_values": torch.from_numpy(np.stack([piece[0].pictures for piece in pieces])),
             "frame_fractions": torch.tensor([piece[0].fractions for piece in pieces], dtype=torch.float32),
             "region_cells": torch.from_numpy(cells),
-            "region_videos": torch.tensor([number for _, number, _ in regions], dtype=torch.long),
-            "region_intervals": torch.tensor([asked for *_, asked in regions]).reshape(-1, 2),
+            "region_videos": torch.tensor([number for _, number in regions], dtype=torch.long),
         }
 
 
-def _asked(turns: Sequence[tuple[str, str]], sample: Sample, clock: Clock) -> tuple[float, float]:
-    """The interval that questions are about; none where an answer must find it."""
-    first = next(
-        (place for place, text in enumerate(t for turn in turns for t in turn) if "_time>" in text), 1
-    )
-    if first % 2 or sample.start_s is None or sample.end_s is None:
-        return math.nan, math.nan
-    return sample.start_s / clock.duration_s, sample.end_s / clock.duration_s
+def word_intervals(one: Encoded) -> list[tuple[float, float]]:
+    """Per token of a sample, the interval that it is looked for in; NaN for what is no word of a question."""
+    found = [_NO_WORD] * len(one.ids)
+    for place in one.words:
+        found[place] = one.interval
+    return found
 
 
-def _write_piece(line: dict[str, list[int]], piece: Sequence[Encoded], number: int) -> None:
+def _write_piece(line: dict[str, list[Any]], piece: Sequence[Encoded], number: int) -> None:
     """One video's tokens, then its questions, each of which counts its places on from the video."""
     prefix = piece[0].prefix
-    parts = [(0, piece[0].ids[:prefix], piece[0].labels[:prefix], 0)]
-    parts += [(q + 1, one.ids[prefix:], one.labels[prefix:], prefix) for q, one in enumerate(piece)]
-    for question, ids, labels, start in parts:
+    parts = [(0, piece[0], slice(0, prefix))]
+    parts += [(number + 1, one, slice(prefix, None)) for number, one in enumerate(piece)]
+    for question, one, some in parts:
+        ids, start = one.ids[some], some.start
         line["input_ids"] += ids
-        line["labels"] += labels
+        line["labels"] += one.labels[some]
+        line["word_intervals"] += word_intervals(one)[some]
         line["position_ids"] += range(start, start + len(ids))
         line["videos"] += [number] * len(ids)
         line["questions"] += [question] * len(ids)

@@ -204,6 +204,19 @@ def test_workers_killed_in_mid_stage_change_nothing(delivered: Delivered, stack:
     assert differences(content(), undisturbed) == []
 
 
+def test_a_broker_killed_in_mid_stage_changes_nothing(delivered: Delivered, stack: local.StackInfo) -> None:
+    """Redis by SIGKILL, twice: while videos are computed and while messages wait."""
+    folder, undisturbed = delivered.folder, delivered.content
+    forget_everything()
+    run = begin("twelve", folder)  # the same name, because a record's path holds it
+    for stage in ("videos", "masklets"):
+        wait_for(stage, lambda stage=stage: _runs_now(stage), poll_s=0.02)
+        part_process(stack, "redis").kill()
+    assert {r.state for r in follow(run)} == {"success"}
+    assert differences(content(), undisturbed) == []
+    assert rows("select 1 from requests where finished_at is null") == []
+
+
 def test_cancelling_a_task_drops_what_is_queued(stack: local.StackInfo, tmp_path: Path) -> None:
     for seed in range(6):
         scenes.write_tiny(tmp_path / f"cancel-{seed}.mp4", 1000 + seed)
@@ -253,14 +266,14 @@ def _is_done(video_id: str, stage: str) -> bool:
 
 
 def _kill_in(stage: str, stack: local.StackInfo, *, whole: bool) -> None:
-    wait_for(
-        stage,
-        lambda: rows("select 1 from stage_runs where stage = :s and status = 'running'", s=stage),
-        poll_s=0.02,
-    )
+    wait_for(stage, lambda: _runs_now(stage), poll_s=0.02)
     main = part_process(stack, "worker-gpu")
     for process in [*main.children(recursive=True), *([main] if whole else [])]:
         process.kill()
+
+
+def _runs_now(stage: str) -> bool:
+    return bool(rows("select 1 from stage_runs where stage = :s and status = 'running'", s=stage))
 
 
 def _trigger_runs(run: DagRun) -> bool:

@@ -118,6 +118,9 @@ def test_few_videos_give_a_careful_threshold() -> None:
     videos = np.array([f"v{i // 5 % 10}" for i in range(100)])
     assert safe_threshold(0.1, estimates, wrong, videos, seed=0) == 0.5  # 5 % of all: half of the share
     assert safe_threshold(0.05, estimates, wrong, videos, seed=0) == -1.0
+    assert safe_threshold(0.1, estimates, wrong, videos, seed=0, drop_videos=2) == -1.0, (
+        "19 % have the bad one"
+    )
     assert safe_threshold(0.4, estimates[:50], wrong[:50], videos[:50], seed=0) == 0.1
 
 

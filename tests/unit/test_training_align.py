@@ -6,11 +6,13 @@ from pathlib import Path
 
 import torch
 
-from strefer_core.training.aligning import align, things_in
+from strefer_core.training.aligning import Thing, align, things_in
 from strefer_core.training.batches import Features
 from strefer_core.training.reading import prepare
 from strefer_core.video_llm.frames import FrameStore
+from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.presets import PRESETS
+from strefer_core.video_llm.processing import VideoLlmProcessor, region_cells
 from tests.tiny_llm import WORDS, box_region, footage, sample, tiny
 from tests.training_data import write_version
 
@@ -35,10 +37,25 @@ def test_aligning_teaches_words_and_leaves_videos_out_that_cannot_be_seen(tmp_pa
     (tmp_path / "set" / "v3.mp4").write_bytes(b"no video")
     tower = model.vision_tower.embeddings.patch_embedding.weight.detach().clone()
     store = FrameStore(tmp_path / "frames", SIZE)
+    before = means(model, processor, store, things[0])
     losses = align(model, processor, things, store, steps=30)
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert means(model, processor, store, things[0]) > 2 * before
     assert not torch.equal(tower, model.vision_tower.embeddings.patch_embedding.weight)
     assert len(list((tmp_path / "frames").iterdir())) == 3
+
+
+def means(model: VideoLlm, processor: VideoLlmProcessor, store: FrameStore, thing: Thing) -> float:
+    """How much of what "red", after "is", means in the first frame lies on the red block."""
+    pair = processor.tokenizer("It is red.", add_special_tokens=False)["input_ids"][1:3]
+    assert processor.tokenizer.decode(pair) == " is red"
+    shown = torch.from_numpy(store.footage(thing.sample.video).pictures[:1])
+    cells = torch.from_numpy(region_cells(thing.region[0], processor.settings.patches_per_side))
+    with torch.no_grad():
+        words = model.get_input_embeddings()(torch.tensor([pair])).flatten(1)
+        assert model.word_pooling is not None
+        chances = model.word_pooling(words, model.encode_frames(shown[None])[0]).exp()
+    return float(chances[0, 0, :-1][cells].sum())
 
 
 def test_kept_features_are_those_of_the_tower() -> None:

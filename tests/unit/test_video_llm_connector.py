@@ -8,10 +8,11 @@ import torch
 
 from strefer_core.video_llm.connector import (
     GroupedPooling,
-    inside,
+    WordPooling,
     merge_adjacent,
     merge_evenly,
     motion,
+    places,
     pool_regions,
 )
 from strefer_core.video_llm.processing import touched_cells
@@ -123,9 +124,29 @@ def test_patches_that_do_not_divide_into_cells_are_all_used() -> None:
     assert float(pooled[0, 15].detach()) > 0
 
 
-def test_a_token_is_inside_as_far_as_its_frames_are() -> None:
-    """Two tokens of two frames each; the second region is asked about no interval."""
-    shares = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]).expand(2, -1, -1)
-    fractions = torch.tensor([0.0, 0.25, 0.5, 0.75]).expand(2, -1)
-    intervals = torch.tensor([[0.25, 0.75], [torch.nan, torch.nan]])
-    assert inside(shares, fractions, intervals).tolist() == [[0.5, 0.5], [0.0, 0.0]]
+def test_places_are_centres_and_sizes_of_masks() -> None:
+    """Of 4 x 4 patches: the right half of the top row; everything; nothing; one patch, half of it."""
+    masks = torch.zeros(1, 4, 16)
+    masks[0, 0, 2:4] = 1
+    masks[0, 1] = 1
+    masks[0, 3, 4] = 0.5
+    expected = [[0.5, -0.75, (2 / 16) ** 0.5], [0, 0, 1], [0, 0, 0], [-0.75, -0.25, (0.5 / 16) ** 0.5]]
+    torch.testing.assert_close(places(masks)[0], torch.tensor(expected))
+
+
+def test_a_word_means_the_patches_that_are_like_it() -> None:
+    """Words and patches in two dimensions: the word alone counts, not the one before it."""
+    pooling = WordPooling(2, 2)
+    with torch.no_grad():
+        pooling.key.weight.copy_(torch.eye(2) * 3)
+        pooling.query.weight.copy_(torch.tensor([[0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 3.0]]))
+        pooling.query.bias.zero_()
+    features = torch.tensor([[[1.0, -1.0], [-1.0, 1.0], [-1.0, 1.0]]])  # one frame of three patches
+    words = torch.tensor([[5.0, 0.0, 1.0, -9.0], [0.0, 5.0, -9.0, 1.0]])
+    found = pooling(words, features).exp().detach()
+    torch.testing.assert_close(found.sum(-1), torch.ones(2, 1))
+    assert found[0, 0, 0] > 0.99
+    assert found[1, 0, 1] == pytest.approx(found[1, 0, 2])
+    with torch.no_grad():
+        pooling.nowhere.fill_(100.0)
+    assert (pooling(words, features).exp()[..., -1] > 0.99).all()

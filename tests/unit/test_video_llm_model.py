@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from strefer_core.errors import InputError
+from strefer_core.video_llm.connector import PLACES_SCALE
 from strefer_core.video_llm.modeling import IGNORED, VideoLlm, next_token_loss
 from strefer_core.video_llm.presets import full_config
-from strefer_core.video_llm.processing import Encoded, VideoLlmProcessor
+from strefer_core.video_llm.processing import Encoded, VideoLlmProcessor, word_intervals
 from tests.tiny_llm import HEIGHT, WIDTH, box_region, footage, sample, tiny
 
 LEFT = box_region({0: (2, 2, 20, 20), 9: (4, 2, 22, 20), 31: (8, 2, 26, 20)})
@@ -149,9 +150,10 @@ def test_generating_equals_the_best_token_step_by_step() -> None:
     for question, answer in zip(questions, answers, strict=True):
         one = processor.encode(question, footage())
         ids = list(one.ids)
-        seen = processor.seen([[one]])
+        seen, words = processor.seen([[one]]), word_intervals(one)
         for _ in range(6):
-            best = int(model(torch.tensor([ids]), **seen).logits[0, -1].argmax())
+            asked_of = torch.tensor([words + [(np.nan, np.nan)] * (len(ids) - len(words))])
+            best = int(model(torch.tensor([ids]), word_intervals=asked_of, **seen).logits[0, -1].argmax())
             if best == processor.tokenizer.eos_token_id:
                 break
             ids.append(best)
@@ -251,30 +253,76 @@ def test_full_presets_build_without_weights_and_have_the_published_sizes(
         ((("What is the <region>?", "A star."),), None),
     ],
 )
-def test_only_an_interval_that_is_asked_about_is_marked(
+def test_regions_and_words_are_of_the_frames_that_are_asked_about(
     turns: tuple[tuple[str, str], ...], expected: tuple[float, float] | None
 ) -> None:
     _, processor = tiny()
     shown = footage()
     length_s = shown.clock.duration_s
-    times = (0.2 * length_s, 0.5 * length_s)
-    one = replace(sample("", "", regions=(LEFT,), times=times), turns=turns)
-    found = processor.encode(one, shown).asked
-    assert np.isnan(found).all() if expected is None else found == pytest.approx(expected)
-
-
-def test_another_interval_changes_the_regions_tokens_inside_it_alone() -> None:
-    model, processor = tiny()
     everywhere = box_region(dict.fromkeys(range(32), (2, 2, 20, 20)))
+    one = replace(sample("", "", regions=(everywhere,), times=(0.2 * length_s, 0.5 * length_s)), turns=turns)
+    found = processor.encode(one, shown)
+    low, high = expected or (0.0, 1.0)
+    inside = [low <= time_s / length_s < high for time_s in shown.clock.frames_s]
+    assert found.regions[0].any(1).tolist() == inside
+    assert found.interval == (pytest.approx(expected) if expected else (0.0, np.inf))
+
+
+def test_words_are_those_of_questions_alone() -> None:
+    _, processor = tiny()
+    turns = (("What is the <region>?", "A star."), ("Where is it from <start_time> to <end_time>?", "Left."))
+    one = processor.encode(replace(sample("", "", regions=(LEFT,), times=(0.0, 1.0)), turns=turns), footage())
+    said = processor.tokenizer.decode([one.ids[place] for place in one.words])
+    assert said.split() == ["What", "is", "the", "?", "Where", "is", "it", "from", "to", "?"]
+    assert all(one.labels[place] == IGNORED for place in one.words)
+    intervals = processor.pack([one])["word_intervals"][0]
+    assert (~intervals[:, 0].isnan()).nonzero()[:, 0].tolist() == one.words
+
+
+def test_a_word_becomes_the_region_that_it_means() -> None:
+    """With a mask by words that is sure, a word's token is that of a mask on the same patches."""
+    model, processor = tiny()
     one = processor.encode(
-        sample("What does the <region> do from <start_time> to <end_time>?", "It moves.",
-               regions=(everywhere,), times=(0.0, 1.0)), footage(),
-    )  # fmt: skip
+        sample("Where is it from <start_time> to <end_time>?", "", times=(2.0, 4.0)), footage()
+    )
     seen = processor.seen([[one]])
-    features = model.encode_frames(seen["pixel_values"])[seen["region_videos"]]
-    given = features, seen["frame_fractions"], seen["region_cells"]
-    plain = model.region_embeddings(*given)
-    half = model.region_embeddings(*given, torch.tensor([[0.0, 0.5]]))
-    changed = (half - plain).abs().sum(-1) > 1e-6
-    assert changed.tolist() == [True] * 4 + [False] * 4
-    assert torch.equal(model.region_embeddings(*given, torch.full((1, 2), torch.nan)), plain)
+    features = model.encode_frames(seen["pixel_values"])[0]
+    cells = torch.zeros(32, model.config.patches_per_side**2, dtype=torch.bool)
+    cells[8:16, 20:23] = True  # of 32 frames in 8 s
+    sure = torch.where(torch.nn.functional.pad(cells, (0, 1)), 0.0, -torch.inf).log_softmax(-1)
+    model.word_pooling = Sure(sure.nan_to_num(-torch.inf))
+    fractions = seen["frame_fractions"][0]
+    pairs = torch.tensor([[5, 6]])
+    found = model.word_embeddings(pairs, features, fractions, torch.tensor([[0.25, 0.5]]))
+    pooled = features[8:16, 20:23].mean(1)
+    change = [pooled[min(n + 2, 7)] * (n < 6) + pooled[n] * (n >= 6) for n in range(8)]
+    change = [after - (pooled[n - 2] if n >= 2 else pooled[n]) for n, after in enumerate(change)]
+    inside = (fractions[8:16] >= 0.25) & (fractions[8:16] < 0.5)
+    mean, moved = pooled[inside].mean(0), torch.stack(change)[inside].mean(0)
+    # Patches 20 to 22 of 12 a side: row 1, columns 8 to 10. They stay where they are.
+    where = torch.tensor([2 * 9.5 / 12 - 1, 2 * 1.5 / 12 - 1, (3 / 144) ** 0.5]) * PLACES_SCALE
+    mean, moved = torch.cat([mean, where]), torch.cat([moved, torch.zeros(3)])
+    torch.testing.assert_close(found[0], model.region_projector(mean, moved), atol=1e-5, rtol=1e-4)
+    elsewhere = model.word_embeddings(pairs, features, fractions, torch.tensor([[0.75, 1.0]]))
+    assert elsewhere.abs().max() == 0
+
+
+class Sure(torch.nn.Module):
+    """A mask by words that is given."""
+
+    def __init__(self, logs: torch.Tensor) -> None:
+        super().__init__()
+        self.logs = logs
+
+    def forward(self, words: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        return self.logs.expand(len(words), -1, -1)
+
+
+def test_the_time_that_words_are_looked_for_changes_the_answer() -> None:
+    model, processor = tiny()
+    one = processor.encode(sample("Where is it?", "Left."), footage())
+    batch = without_labels(processor.pack([one]))
+    before = model(**batch).logits[0, -1]
+    batch["word_intervals"] = torch.where(batch["word_intervals"].isnan(), torch.nan, 0.5)
+    batch["word_intervals"][..., 1] *= 2
+    assert (model(**batch).logits[0, -1] - before).abs().max() > 1e-4
