@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--videos", type=int, default=240, help="to learn from")
     parser.add_argument("--held-out", type=int, default=24)
-    parser.add_argument("--steps", type=int, default=1200, help="of training")
+    parser.add_argument("--steps", type=int, default=900, help="of training")
     parser.add_argument("--knobs", default=NONE, help="of the world, as of `strefer audit`")
     parser.add_argument("--folder", type=Path, help="keep the worlds and models here, and use them again")
     parser.add_argument("--json", action="store_true")

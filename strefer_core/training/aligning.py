@@ -7,7 +7,8 @@ dropped afterwards, and the language model's own output layer reads the words. A
 do: "to the left" and "on the left" share their words. The way from pixels to phrases is short here; through
 the language model's attention alone a model from scratch passes over the mask for thousands of steps.
 Likewise the temporal encoder learns which patches are salient: those that masks touch; and the pooling by
-words where a thing's names are, and that the names of things of other videos are nowhere.
+words where a thing's names are, and that the names of things of other videos are nowhere, nor words that
+name nothing.
 Ours; the paper starts from pre-trained towers instead.
 """
 
@@ -58,6 +59,7 @@ class Thing:
     def region(self) -> Region:
         return self.sample.regions[0]
 
+    questions: set[str] = field(default_factory=set)
     names: set[tuple[int, int]] = field(default_factory=set)  # tokens, each with the one before
 
     def answers(self) -> Iterator[str]:
@@ -98,16 +100,16 @@ def align(
     readers = [_phrases(things), _tokens(things, processor)]
     for one in seen:
         one.learn(readers)
-    if model.word_pooling is not None:
-        _name(things, processor)
+    nameless = _name(things, processor) if model.word_pooling is not None else []
     width = int(model.config.text_config.hidden_size)
     head = nn.Linear(width, readers[0].size)
     head.to(model.device)
+    parts = model.motion_projector, model.word_pooling
     learning = [
         *model.vision_tower.parameters(),
         *model.temporal_encoder.parameters(),
         *model.region_projector.parameters(),
-        *(model.word_pooling.parameters() if model.word_pooling is not None else ()),
+        *(parameter for part in parts if part is not None for parameter in part.parameters()),
         *model.get_input_embeddings().parameters(),
         *head.parameters(),
     ]
@@ -118,7 +120,8 @@ def align(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * min(1.0, (step + 1) / _WARM_UP) * (1 - 0.9 * step / steps)
         drawn = [seen[place] for place in rng.choice(len(seen), min(videos, len(seen)), replace=False)]
-        loss = _loss(model, head, drawn, store, slice(int(rng.integers(_STRIDE)), None, _STRIDE))
+        some = [nameless[n] for n in rng.choice(len(nameless), _MOST_STRANGE)] if nameless else []
+        loss = _loss(model, head, drawn, store, some, slice(int(rng.integers(_STRIDE)), None, _STRIDE))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(learning, 1.0)
@@ -150,6 +153,7 @@ def things_in(sources: Sequence[Lines], videos: Mapping[int, Videos]) -> list[Th
 def _note(thing: Thing, sample: Sample) -> None:
     """Keep what is answered. Answers in times stay out: no single frame tells them."""
     for question, answer in sample.turns:
+        thing.questions.add(question)
         if sample.start_s is None or sample.end_s is None:
             thing.always.append(answer)
         elif "<start_time>" in question:
@@ -233,16 +237,21 @@ def _tokens(things: Sequence[Thing], processor: VideoLlmProcessor) -> _Reader:
     return _Reader(ids, weights)
 
 
-def _name(things: Sequence[Thing], processor: VideoLlmProcessor) -> None:
-    """Find the words that most of a thing's answers have and few other things' answers."""
+def _name(things: Sequence[Thing], processor: VideoLlmProcessor) -> list[tuple[int, int]]:
+    """Find the words that most of a thing's answers have and few other things' answers; return other words,
+    of questions, that no name has."""
     answers = {answer for thing in things for answer in thing.answers()}
-    ids = {a: processor.tokenizer(a, add_special_tokens=False)["input_ids"] for a in answers}
-    pairs = {answer: set(pairwise(found)) for answer, found in ids.items()}
+    asked = {question for thing in things for question in thing.questions}
+    ids = {a: processor.tokenizer(a, add_special_tokens=False)["input_ids"] for a in answers | asked}
+    pairs = {text: set(pairwise(found)) for text, found in ids.items()}
     counts = [Counter(pair for answer in thing.answers() for pair in pairs[answer]) for thing in things]
     spread = Counter(pair for count in counts for pair in count)
     for thing, count in zip(things, counts, strict=True):
         worth = {pair: number * math.log(len(things) / spread[pair]) for pair, number in count.items()}
-        thing.names = set(sorted(worth, key=lambda pair: (-worth[pair], pair))[:_NAMES])
+        ranked = sorted((pair for pair in worth if worth[pair]), key=lambda pair: (-worth[pair], pair))
+        thing.names = set(ranked[:_NAMES])  # what is said of all names nobody
+    naming = {token for thing in things for _, token in thing.names}
+    return sorted({pair for question in asked for pair in pairs[question] if pair[1] not in naming})
 
 
 # --- what is seen -------------------------------------------------------------------------------------------
@@ -289,7 +298,12 @@ def _cells(region: Region, processor: VideoLlmProcessor) -> Tensor:
 
 
 def _loss(
-    model: VideoLlm, head: nn.Module, drawn: Sequence[_Seen], store: FrameStore, frames: slice
+    model: VideoLlm,
+    head: nn.Module,
+    drawn: Sequence[_Seen],
+    store: FrameStore,
+    nameless: Sequence[tuple[int, int]],
+    frames: slice,
 ) -> Tensor:
     """Cross-entropy of phrases and of words, and of the touched patches among all of a frame."""
     device = model.device
@@ -299,16 +313,17 @@ def _loss(
     cells = torch.cat([one.cells[:, frames] for one in drawn]).to(device)
     shown = cells.any(-1)
     pooled = model.pool(features[owners], cells)
-    change = motion(pooled, shown, reach=1) if model.config.region_motion else None
-    tokens = model.region_projector(pooled[shown], None if change is None else change[shown])
-    tokens = nn.functional.rms_norm(tokens, tokens.shape[-1:])
+    tokens = [model.region_projector(pooled[shown])]
+    if model.motion_projector is not None:
+        tokens.append(model.motion_projector(motion(pooled, shown, reach=1)[shown]))
+    tokens = [nn.functional.rms_norm(one, one.shape[-1:]) for one in tokens]
     loss = _salience_loss(model, features, owners, cells)
     if model.word_pooling is not None:
         loss = (
             loss
             + torch.stack(
                 [
-                    _naming_loss(model, video, drawn, features[place], cells[owners == place])
+                    _naming_loss(model, video, drawn, nameless, features[place], cells[owners == place])
                     for place, video in enumerate(drawn)
                 ]
             ).mean()
@@ -316,25 +331,35 @@ def _loss(
     for place, layer in enumerate((head, model.get_output_embeddings())):
         shares = torch.stack([said.at(frames) for one in drawn for said in one.shares[place]])
         shares = shares.to(device)[shown]
-        loss = loss - (shares * layer(tokens).float().log_softmax(-1)).sum(1).mean()
+        told = torch.stack([layer(one).float() for one in tokens]).sum(0)
+        loss = loss - (shares * told.log_softmax(-1)).sum(1).mean()
     return loss
 
 
 def _naming_loss(
-    model: VideoLlm, video: _Seen, drawn: Sequence[_Seen], features: Tensor, cells: Tensor
+    model: VideoLlm,
+    video: _Seen,
+    drawn: Sequence[_Seen],
+    nameless: Sequence[tuple[int, int]],
+    features: Tensor,
+    cells: Tensor,
 ) -> Tensor:
-    """Of the words for a video's things, and of those for the things of the other videos drawn.
+    """Of the words for a video's things, and of those for nothing in it.
 
     Args:
+        drawn: other videos, whose things have names.
+        nameless: words that name nothing anywhere.
         features: (F, P, d).
         cells: (N, F, P) of the video's things.
     """
     assert model.word_pooling is not None
     own = [(pair, place) for place, thing in enumerate(video.things) for pair in sorted(thing.names)]
+    if not own:  # a thing whose answers are those of all others
+        return features.new_zeros(())
     known = {token for (_, token), _ in own}
     others = {pair for one in drawn for thing in one.things for pair in thing.names}
     strange = sorted(pair for pair in others if pair[1] not in known)
-    strange = strange[:: 1 + len(strange) // _MOST_STRANGE]
+    strange = [*strange[:: 1 + len(strange) // _MOST_STRANGE], *nameless]
     pairs = torch.tensor([pair for pair, _ in own] + strange, device=features.device)
     logs = model.word_pooling(model.get_input_embeddings()(pairs).flatten(1), features)
     meant = cells[[place for _, place in own]]  # (own names, F, P)

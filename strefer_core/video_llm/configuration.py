@@ -25,7 +25,7 @@ class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         region_tokens: at most so many tokens stand for a region.
         region_merge: which frames of a region become one token: alike neighbours ("similar", the paper's), or
             those of each of `region_tokens` equal spans of the video ("even").
-        region_motion: region tokens also tell how the region's features change over its neighbouring frames.
+        region_motion: behind each token of a region another one tells how what the first stands for changes.
         region_places: region tokens also tell where in the picture the region is and how large, see
             `connector.places`; with `region_motion` also how that changes.
         word_pooling: words of a question also tell what they may mean in the pictures, see

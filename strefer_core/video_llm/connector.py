@@ -43,7 +43,8 @@ def places(masks: Tensor) -> Tensor:
     grid = torch.stack([centres.repeat(side), centres.repeat_interleave(side)], -1)  # (P, 2)
     size = masks.float().sum(-1, keepdim=True)
     centre = masks.float() @ grid / size.clamp(min=1e-6)
-    return torch.cat([centre, (size / side**2).sqrt()], -1)
+    # The slope of a root at zero is infinite, and none of it would be not a number.
+    return torch.cat([centre, (size / side**2).clamp(min=1e-6).sqrt()], -1)
 
 
 def merge_adjacent(tokens: Tensor, valid: Tensor, most: int) -> tuple[Tensor, Tensor]:
@@ -111,11 +112,17 @@ def motion(pooled: Tensor, valid: Tensor, reach: int = MOTION_REACH) -> Tensor:
 
 
 class Projector(nn.Module):
-    """Two-layer MLP into the language model's width; what comes out is as large as an embedding of a word."""
+    """Two-layer MLP into the language model's width; what comes out is as large as an embedding of a word.
 
-    def __init__(self, width_in: int, width_out: int, scale: float = 0.02) -> None:
+    Args:
+        width_in, width_out: of what comes in and out.
+        scale: of each number that comes out, at the start.
+        is_normed: what comes in is brought to one size first; not where its size tells something.
+    """
+
+    def __init__(self, width_in: int, width_out: int, scale: float = 0.02, *, is_normed: bool = True) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width_in)
+        self.norm = nn.LayerNorm(width_in) if is_normed else nn.Identity()
         self.expand = nn.Linear(width_in, width_out)
         self.project = nn.Linear(width_out, width_out)
         self.gain = nn.Parameter(torch.full((width_out,), scale))
@@ -130,59 +137,20 @@ class Projector(nn.Module):
 
 
 class RegionProjector(Projector):
-    """A projector that may also take places, see `places`, after the features, and how both change."""
+    """A projector that may also take places, see `places`, after the features."""
 
     def __init__(
-        self,
-        width_in: int,
-        width_out: int,
-        scale: float = 0.02,
-        *,
-        takes_motion: bool = False,
-        takes_places: bool = False,
+        self, width_in: int, width_out: int, scale: float = 0.02, *, takes_places: bool = False
     ) -> None:
         super().__init__(width_in, width_out, scale)
         self.width_in = width_in
-        extra = PLACES if takes_places else 0
-        self.place = nn.Linear(extra, width_out, bias=False) if extra else None
-        self.change = nn.Linear(width_in + extra, width_out, bias=False) if takes_motion else None
+        self.place = nn.Linear(PLACES, width_out, bias=False) if takes_places else None
 
-    def forward(self, features: Tensor, change: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         hidden = self.expand(self.norm(features[..., : self.width_in]))
         if self.place is not None:
             hidden = hidden + self.place(features[..., self.width_in :])
-        if self.change is not None and change is not None:
-            hidden = hidden + self.change(change)
         return self._out(hidden)
-
-
-class WordPooling(nn.Module):
-    """Where each frame shows what a word of a question means: a soft mask by the word and the one before it.
-
-    So a thing that words point at becomes a region as one that a mask points at. Words that look at pictures
-    are known from Flamingo (arXiv 2204.14198) and InstructBLIP (arXiv 2305.06500); that they give masks for
-    the regions' own pooling is ours.
-    """
-
-    def __init__(self, width_words: int, width_in: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width_in)
-        self.key = nn.Linear(width_in, width_words, bias=False)
-        self.query = nn.Linear(2 * width_words, width_words)
-        self.nowhere = nn.Parameter(torch.zeros(()))
-
-    def forward(self, words: Tensor, features: Tensor) -> Tensor:
-        """Log chances (W, F, P + 1) of each patch of each frame, and last of none of them.
-
-        Args:
-            words: (W, 2 width), the embedding of the word before each word, and its own.
-            features: (F, P, d) of one video.
-        """
-        keys = self.key(self.norm(features))
-        queries = self.query(nn.functional.layer_norm(words, words.shape[-1:]))
-        scores = torch.einsum("wd,fpd->wfp", queries, keys) * keys.shape[-1] ** -0.5
-        nowhere = self.nowhere.to(scores.dtype).expand(*scores.shape[:2], 1)
-        return torch.cat([scores, nowhere], -1).float().log_softmax(-1)
 
 
 class GroupedPooling(nn.Module):
@@ -222,3 +190,40 @@ class GroupedPooling(nn.Module):
         return grid.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(
             videos, self.time_groups * cells * cells, -1, width
         )
+
+
+class WordPooling(nn.Module):
+    """Where each frame shows what a word of a question means: a soft mask by the word and the one before it.
+
+    So a thing that words point at becomes a region as one that a mask points at. Words that look at pictures
+    are known from Flamingo (arXiv 2204.14198) and InstructBLIP (arXiv 2305.06500); that they give masks for
+    the regions' own pooling is ours.
+
+    Args:
+        width_words: of words' embeddings.
+        width_in: of patches.
+        width_pooled: of what a region shows.
+        scale: as of `Projector`.
+    """
+
+    def __init__(self, width_words: int, width_in: int, width_pooled: int, scale: float = 0.02) -> None:
+        super().__init__()
+        # Not the regions' projector, whose "left" of a place would pass for that of a motion here.
+        self.show = Projector(width_pooled, width_words, scale)
+        self.norm = nn.LayerNorm(width_in)
+        self.key = nn.Linear(width_in, width_words, bias=False)
+        self.query = nn.Linear(2 * width_words, width_words)
+        self.nowhere = nn.Parameter(torch.zeros(()))
+
+    def forward(self, words: Tensor, features: Tensor) -> Tensor:
+        """Log chances (W, F, P + 1) of each patch of each frame, and last of none of them.
+
+        Args:
+            words: (W, 2 width), the embedding of the word before each word, and its own.
+            features: (F, P, d) of one video.
+        """
+        keys = self.key(self.norm(features))
+        queries = self.query(nn.functional.layer_norm(words, words.shape[-1:]))
+        scores = torch.einsum("wd,fpd->wfp", queries, keys) * keys.shape[-1] ** -0.5
+        nowhere = self.nowhere.to(scores.dtype).expand(*scores.shape[:2], 1)
+        return torch.cat([scores, nowhere], -1).float().log_softmax(-1)

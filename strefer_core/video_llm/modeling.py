@@ -18,6 +18,7 @@ from transformers.utils.generic import ModelOutput
 
 from strefer_core.video_llm.configuration import VideoLlmConfig
 from strefer_core.video_llm.connector import (
+    PLACES,
     PLACES_SCALE,
     GroupedPooling,
     Projector,
@@ -59,14 +60,14 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         scale = float(getattr(config.text_config, "initializer_range", 0.02))
         self.temporal_encoder = GroupedPooling(width_in, config.time_groups, config.cells_per_side)
         self.visual_projector = Projector(width_in, width_out, scale)
-        self.region_projector = RegionProjector(
-            width_in,
-            width_out,
-            scale,
-            takes_motion=config.region_motion,
-            takes_places=config.region_places,
+        self.region_projector = RegionProjector(width_in, width_out, scale, takes_places=config.region_places)
+        width_pooled = width_in + (PLACES if config.region_places else 0)
+        self.motion_projector = (
+            Projector(width_pooled, width_out, scale, is_normed=False) if config.region_motion else None
         )
-        self.word_pooling = WordPooling(width_out, width_in) if config.word_pooling else None
+        self.word_pooling = (
+            WordPooling(width_out, width_in, width_pooled, scale) if config.word_pooling else None
+        )
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -150,10 +151,12 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         valid = cells.any(-1)
         valid[:, 0] |= ~valid.any(1)
         shares = self._shares(pooled, valid).to(pooled.dtype)
-        change = shares @ motion(pooled, valid) if self.config.region_motion else None
-        tokens = self.region_projector(shares @ pooled, change)
-        tokens = tokens + shares.to(tokens.dtype) @ self.clock(fractions).to(tokens.dtype)
-        return cast(Tensor, tokens[shares.any(-1)])
+        tokens = self.region_projector(shares @ pooled)[:, :, None]
+        if self.motion_projector is not None:
+            moved = self.motion_projector(shares @ motion(pooled, valid))
+            tokens = torch.cat([tokens, moved[:, :, None]], 2)
+        times = shares.to(tokens.dtype) @ self.clock(fractions).to(tokens.dtype)
+        return (tokens + times[:, :, None])[shares.any(-1)].flatten(0, 1)
 
     def _shares(self, pooled: Tensor, valid: Tensor) -> Tensor:
         """Which frames become which token, (N, region_tokens, F): see `VideoLlmConfig.region_merge`."""
@@ -175,22 +178,21 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         assert self.word_pooling is not None
         unique, which = torch.unique(pairs, dim=0, return_inverse=True)
         words = self.get_input_embeddings()(unique).flatten(1)
-        chances = self.word_pooling(words, features)[..., :-1].exp()  # (U, F, P)
-        there = chances.sum(-1)  # (U, F)
-        shares = chances / there.clamp(min=1e-6)[..., None]
+        chances = self.word_pooling(words, features)  # (U, F, P + 1), logs
+        there = 1 - chances[..., -1].exp()  # (U, F)
+        shares = chances[..., :-1].softmax(-1)
         pooled = torch.einsum("ufp,fpd->ufd", shares, features.float())
         # As a mask: n patches that share it evenly have n of them, of one n-th each.
         pooled = self._placed_too(pooled, shares / shares.square().sum(-1, keepdim=True).clamp(min=1e-6))
-        change = motion(pooled, there > 0.5)[which] if self.config.region_motion else None
         within = (fractions >= intervals[:, :1]) & (fractions < intervals[:, 1:])
         weights = there[which] * within
         total = weights.sum(1, keepdim=True)
         over_time = (weights / total.clamp(min=1e-6))[:, None]  # (W, 1, F)
         dtype = features.dtype
-        means = [
-            None if one is None else (over_time @ one)[:, 0].to(dtype) for one in (pooled[which], change)
-        ]
-        found = self.region_projector(means[0], means[1])
+        found = self.word_pooling.show((over_time @ pooled[which])[:, 0].to(dtype))
+        if self.motion_projector is not None:
+            change = motion(pooled, there > 0.5)[which]
+            found = found + self.motion_projector((over_time @ change)[:, 0].to(dtype))
         return cast(Tensor, found * (total / within.sum(1, keepdim=True).clamp(min=1)).to(dtype))
 
     def _meant(

@@ -58,6 +58,7 @@ class ProcessorSettings(BaseModel):
     visual_tokens: int
     region_tokens: int
     region_merge: RegionMerge = "similar"
+    region_motion: bool = False
     frames: int = FRAME_COUNT
     interval_pooling: bool = False
     """Regions and words of a question about an interval are those of its frames: pooled over time, too."""
@@ -160,9 +161,10 @@ class VideoLlmProcessor:
     def _count(self, cells: Cells) -> int:
         """Tokens that the region becomes; as `connector.merge_adjacent` or `merge_evenly` counts."""
         shown, most = np.flatnonzero(cells.any(1)), self.settings.region_tokens
+        count = min(most, len(shown))
         if self.settings.region_merge == "even":
-            return max(1, len(np.unique(shown * most // self.settings.frames)))
-        return max(1, min(most, len(shown)))
+            count = len(np.unique(shown * most // self.settings.frames))
+        return max(1, count) * (2 if self.settings.region_motion else 1)
 
     def _told(
         self, turns: Sequence[tuple[str, str]], sample: Sample, clock: Clock, counts: Sequence[int]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from strefer_core.training.aligning import Thing, align, things_in
+from strefer_core.training.aligning import Thing, _name, align, things_in
 from strefer_core.training.batches import Features
 from strefer_core.training.reading import prepare
 from strefer_core.video_llm.frames import FrameStore
@@ -14,7 +14,7 @@ from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.presets import PRESETS
 from strefer_core.video_llm.processing import VideoLlmProcessor, region_cells
 from tests.tiny_llm import WORDS, box_region, footage, sample, tiny
-from tests.training_data import write_version
+from tests.training_data import COLOURS, write_version
 
 SIZE = PRESETS["tiny"].vision["image_size"]
 
@@ -43,6 +43,21 @@ def test_aligning_teaches_words_and_leaves_videos_out_that_cannot_be_seen(tmp_pa
     assert means(model, processor, store, things[0]) > 2 * before
     assert not torch.equal(tower, model.vision_tower.embeddings.patch_embedding.weight)
     assert len(list((tmp_path / "frames").iterdir())) == 3
+
+
+def test_names_are_the_words_that_tell_things_apart(tmp_path: Path) -> None:
+    write_version(tmp_path / "set", videos=3)
+    _, processor = tiny()
+    lines = prepare(tmp_path / "set", tmp_path / "records")
+    things = things_in([lines], {0: (tmp_path / "set").joinpath})
+    nameless = {token for _, token in _name(things, processor)}
+    for thing, colour in zip(things, COLOURS, strict=True):
+        # This tokenizer knows no colour as a whole: pieces of it.
+        pieces = [processor.tokenizer.decode([token]).strip() for _, token in thing.names]
+        assert pieces
+        assert all(piece.lower() in f"{colour}." for piece in pieces)
+        assert not nameless & {token for _, token in thing.names}
+    assert processor.tokenizer("What colour is", add_special_tokens=False)["input_ids"][-1] in nameless
 
 
 def means(model: VideoLlm, processor: VideoLlmProcessor, store: FrameStore, thing: Thing) -> float:

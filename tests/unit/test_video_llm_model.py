@@ -46,7 +46,8 @@ def test_only_answers_are_learned_their_times_and_their_end_too() -> None:
     learned = [token for token, label in zip(one.ids, one.labels, strict=True) if label != IGNORED]
     assert processor.tokenizer.decode(learned) == "From <8> to <31>.<|end|>"
     assert all(label in (token, IGNORED) for token, label in zip(one.ids, one.labels, strict=True))
-    assert one.ids.count(processor.tokenizer.convert_tokens_to_ids("<region>")) == 3  # three annotated frames
+    regions = one.ids.count(processor.tokenizer.convert_tokens_to_ids("<region>"))
+    assert regions == 2 * 3, "of each annotated frame what it shows and how that moves"
 
 
 def test_the_loss_is_the_mean_over_learned_tokens() -> None:
@@ -184,10 +185,10 @@ def test_likelihoods_of_options_equal_one_at_a_time() -> None:
         assert value == pytest.approx(-float(loss.detach()), abs=1e-5)
 
 
-def test_a_region_without_any_mask_is_one_token_and_finite() -> None:
+def test_a_region_without_any_mask_is_one_pair_of_tokens_and_finite() -> None:
     model, processor = tiny()
     one = processor.encode(sample("What is the <region>?", "A star.", regions=({},)), footage())
-    assert one.ids.count(processor.tokenizer.convert_tokens_to_ids("<region>")) == 1
+    assert one.ids.count(processor.tokenizer.convert_tokens_to_ids("<region>")) == 2
     assert torch.isfinite(model(**processor.pack([one])).logits).all()
 
 
@@ -290,7 +291,8 @@ def test_a_word_becomes_the_region_that_it_means() -> None:
     cells = torch.zeros(32, model.config.patches_per_side**2, dtype=torch.bool)
     cells[8:16, 20:23] = True  # of 32 frames in 8 s
     sure = torch.where(torch.nn.functional.pad(cells, (0, 1)), 0.0, -torch.inf).log_softmax(-1)
-    model.word_pooling = Sure(sure.nan_to_num(-torch.inf))
+    show = model.word_pooling.show
+    model.word_pooling = Sure(sure.nan_to_num(-torch.inf), show)
     fractions = seen["frame_fractions"][0]
     pairs = torch.tensor([[5, 6]])
     found = model.word_embeddings(pairs, features, fractions, torch.tensor([[0.25, 0.5]]))
@@ -302,7 +304,8 @@ def test_a_word_becomes_the_region_that_it_means() -> None:
     # Patches 20 to 22 of 12 a side: row 1, columns 8 to 10. They stay where they are.
     where = torch.tensor([2 * 9.5 / 12 - 1, 2 * 1.5 / 12 - 1, (3 / 144) ** 0.5]) * PLACES_SCALE
     mean, moved = torch.cat([mean, where]), torch.cat([moved, torch.zeros(3)])
-    torch.testing.assert_close(found[0], model.region_projector(mean, moved), atol=1e-5, rtol=1e-4)
+    expected = show(mean) + model.motion_projector(moved)
+    torch.testing.assert_close(found[0], expected, atol=1e-5, rtol=1e-4)
     elsewhere = model.word_embeddings(pairs, features, fractions, torch.tensor([[0.75, 1.0]]))
     assert elsewhere.abs().max() == 0
 
@@ -310,9 +313,9 @@ def test_a_word_becomes_the_region_that_it_means() -> None:
 class Sure(torch.nn.Module):
     """A mask by words that is given."""
 
-    def __init__(self, logs: torch.Tensor) -> None:
+    def __init__(self, logs: torch.Tensor, show: torch.nn.Module) -> None:
         super().__init__()
-        self.logs = logs
+        self.logs, self.show = logs, show
 
     def forward(self, words: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         return self.logs.expand(len(words), -1, -1)
