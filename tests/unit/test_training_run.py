@@ -24,6 +24,7 @@ from strefer_core.video_llm.samples import Sample
 from tests.training_data import record, write_released, write_version
 
 ARGUMENTS = {"warmup_steps": 2}
+JOINTS = ("language_model", "temporal", "visual", "region", "motion", "word")
 
 
 def options(tmp_path: Path, out: str, **given: object) -> TrainingOptions:
@@ -83,7 +84,9 @@ def test_killed_and_asked_again_the_losses_are_those_of_an_undisturbed_run(data:
     assert 3 <= resumed.resumed_at < 40
     expected, found = losses(data / "whole"), losses(killed)
     assert [step for step, _ in found] == [step for step, _ in expected]
-    assert [loss for _, loss in found] == pytest.approx([loss for _, loss in expected], rel=1e-5)
+    assert [loss for _, loss in found] == pytest.approx([loss for _, loss in expected], rel=1e-4), (
+        "on one thread, not on all"
+    )
 
 
 def test_the_same_options_give_the_same_model(data: Path) -> None:
@@ -138,7 +141,7 @@ def test_lora_learns_the_connectors_and_the_new_tokens_alone() -> None:
     }
     learner = adapted(model, preset, is_frozen=True)
     learning = {name for name, value in learner.named_parameters() if value.requires_grad}
-    assert all(name.startswith(("language_model", "temporal", "visual", "region")) for name in learning)
+    assert all(name.startswith(JOINTS) for name in learning)
     inside = {name for name in learning if name.startswith("language_model")}
     assert inside
     assert all("lora_" in name or "trainable_tokens" in name for name in inside)
