@@ -296,7 +296,7 @@ def _write_piece(line: dict[str, list[Any]], piece: Sequence[Encoded], number: i
     """One video's tokens, then its questions, each of which counts its places on from the video."""
     prefix = piece[0].prefix
     parts = [(0, piece[0], slice(0, prefix))]
-    parts += [(number + 1, one, slice(prefix, None)) for number, one in enumerate(piece)]
+    parts += [(place + 1, one, slice(prefix, None)) for place, one in enumerate(piece)]
     for question, one, some in parts:
         ids, start = one.ids[some], some.start
         line["input_ids"] += ids
