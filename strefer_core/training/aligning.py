@@ -127,7 +127,8 @@ def align(
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         losses.append(float(loss.detach()))
-    model.visual_projector.load_state_dict(model.region_projector.state_dict(), strict=False)
+    own = {name: one for name, one in model.region_projector.state_dict().items() if name != "mark"}
+    model.visual_projector.load_state_dict(own, strict=False)
     return losses
 
 

@@ -100,6 +100,7 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
     trainer = _Trainer(
         model=adapted(model, preset, is_frozen=is_frozen), args=arguments, train_dataset=batches
     )
+    trainer.aligned_rate = preset.aligned_rate if is_frozen else 1.0
     trainer.remove_callback(PrinterCallback)  # it prints every step, into what `--json` prints
     trainer.add_callback(curve)
     trainer.add_callback(_SaveProcessor(processor))
@@ -222,6 +223,22 @@ def _save(trainer: Trainer, processor: VideoLlmProcessor, folder: Path) -> None:
 class _Trainer(Trainer):
     """Reads our stream as it is: batches come encoded, in order, and each process makes its own share."""
 
+    aligned_rate = 1.0  # see `Preset`
+
+    def create_optimizer(self, *given: Any, **options: Any) -> torch.optim.Optimizer:
+        """With a rate of its own for what was aligned, as ULMFiT (arXiv 1801.06146) has one per layer."""
+        optimizer = super().create_optimizer(*given, **options)
+        if self.aligned_rate != 1.0:
+            assert self.model is not None
+            aligned = {id(one) for name, one in self.model.named_parameters() if _is_aligned(name)}
+            for group in list(optimizer.param_groups):
+                slow = [one for one in group["params"] if id(one) in aligned]
+                group["params"] = [one for one in group["params"] if id(one) not in aligned]
+                if slow:
+                    rate = group["lr"] * self.aligned_rate
+                    optimizer.add_param_group({**group, "params": slow, "lr": rate})
+        return optimizer
+
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(
             self.train_dataset,  # type: ignore[arg-type]
@@ -247,6 +264,11 @@ class _Trainer(Trainer):
             self.accelerator.unwrap_model(self.model).load_state_dict(load_file(path), strict=False)
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+
+def _is_aligned(name: str) -> bool:
+    """All but the layers of the language model: its words are aligned, too."""
+    return "language_model" not in name or "embed_tokens" in name
 
 
 class _SaveProcessor(TrainerCallback):

@@ -14,13 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.video_llm.frames import FrameStore
 from strefer_core.video_llm.modeling import IGNORED, VideoLlm
-from strefer_core.video_llm.processing import (
-    REGION_MODES,
-    Encoded,
-    VideoLlmProcessor,
-    on_device,
-    word_intervals,
-)
+from strefer_core.video_llm.processing import REGION_MODES, Encoded, VideoLlmProcessor, on_device
 from strefer_core.video_llm.samples import Sample
 from strefer_core.video_llm.times import TIME_MODES, in_seconds
 
@@ -104,9 +98,7 @@ class VideoLlmAnswerer:
         pad = float(self.processor.tokenizer.pad_token_id or 0)
         ids = pad_sequence(rows, batch_first=True, padding_value=pad).flip(1)
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).flip(1)
-        words = [torch.tensor(word_intervals(one)[::-1]) for one in encoded]
         seen = self.processor.seen([[one] for one in encoded])
-        seen["word_intervals"] = pad_sequence(words, batch_first=True, padding_value=torch.nan).flip(1)
         device = self.model.device
         return on_device({"input_ids": ids, "attention_mask": mask}, device), on_device(seen, device)
 

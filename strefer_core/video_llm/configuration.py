@@ -28,7 +28,7 @@ class VideoLlmConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         region_motion: behind each token of a region another one tells how what the first stands for changes.
         region_places: region tokens also tell where in the picture the region is and how large, see
             `connector.places`; with `region_motion` also how that changes.
-        word_pooling: words of a question also tell what they may mean in the pictures, see
+        word_pooling: a question that points at no region gets one from its words, see
             `connector.WordPooling`.
         loss_per: every learned token weighs the same, or every question of a batch: then long descriptions
             do not outweigh "Yes.".

@@ -19,13 +19,13 @@ def pool_regions(features: Tensor, cells: Tensor) -> Tensor:
 
     Args:
         features: (N, F, P, d), patches row by row.
-        cells: (N, F, P) bool, which cells each region touches.
+        cells: (N, F, P), which cells each region touches: bool, or shares of them.
 
     Returns:
         (N, F, d).
     """
     weights = cells.to(features.dtype)
-    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1.0)
+    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)
     return torch.einsum("nfp,nfpd->nfd", weights, features)
 
 
@@ -112,7 +112,8 @@ def motion(pooled: Tensor, valid: Tensor, reach: int = MOTION_REACH) -> Tensor:
 
 
 class Projector(nn.Module):
-    """Two-layer MLP into the language model's width; what comes out is as large as an embedding of a word.
+    """Two-layer MLP into the language model's width; what comes out is as large as an embedding of a word,
+    and carries a mark of its own by which attention finds what comes from here.
 
     Args:
         width_in, width_out: of what comes in and out.
@@ -126,6 +127,7 @@ class Projector(nn.Module):
         self.expand = nn.Linear(width_in, width_out)
         self.project = nn.Linear(width_out, width_out)
         self.gain = nn.Parameter(torch.full((width_out,), scale))
+        self.mark = nn.Parameter(torch.zeros(width_out))
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
@@ -133,7 +135,7 @@ class Projector(nn.Module):
 
     def _out(self, hidden: Tensor) -> Tensor:
         found: Tensor = self.project(nn.functional.gelu(hidden))
-        return nn.functional.layer_norm(found, found.shape[-1:]) * self.gain
+        return nn.functional.layer_norm(found, found.shape[-1:]) * self.gain + self.mark
 
 
 class RegionProjector(Projector):
@@ -193,23 +195,20 @@ class GroupedPooling(nn.Module):
 
 
 class WordPooling(nn.Module):
-    """Where each frame shows what a word of a question means: a soft mask by the word and the one before it.
+    """Where the words of a question point in the pictures: a soft mask, so that they become a region, too.
 
-    So a thing that words point at becomes a region as one that a mask points at. Words that look at pictures
-    are known from Flamingo (arXiv 2204.14198) and InstructBLIP (arXiv 2305.06500); that they give masks for
-    the regions' own pooling is ours.
+    Each word, told by itself and the one before it, gives every patch a score, and so does "nowhere". The
+    scores of all words that are somewhere add up: of the red things and the hearts, the red heart. Words that
+    look at pictures are known from Flamingo (arXiv 2204.14198) and InstructBLIP (arXiv 2305.06500); that they
+    make regions which pass through the connector as masks do is ours.
 
     Args:
         width_words: of words' embeddings.
         width_in: of patches.
-        width_pooled: of what a region shows.
-        scale: as of `Projector`.
     """
 
-    def __init__(self, width_words: int, width_in: int, width_pooled: int, scale: float = 0.02) -> None:
+    def __init__(self, width_words: int, width_in: int) -> None:
         super().__init__()
-        # Not the regions' projector, whose "left" of a place would pass for that of a motion here.
-        self.show = Projector(width_pooled, width_words, scale)
         self.norm = nn.LayerNorm(width_in)
         self.key = nn.Linear(width_in, width_words, bias=False)
         self.query = nn.Linear(2 * width_words, width_words)
@@ -227,3 +226,21 @@ class WordPooling(nn.Module):
         scores = torch.einsum("wd,fpd->wfp", queries, keys) * keys.shape[-1] ** -0.5
         nowhere = self.nowhere.to(scores.dtype).expand(*scores.shape[:2], 1)
         return torch.cat([scores, nowhere], -1).float().log_softmax(-1)
+
+
+def joint_masks(logs: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
+    """What several words mean together.
+
+    Args:
+        logs: (W, F, P + 1) of each word, see `WordPooling.forward`.
+        said: (N, W) bool, which words each question has.
+
+    Returns:
+        masks: (N, F, P) shares of each frame's patches that belong to it: n that are all as sure have 1 each.
+        there: (N, F) the chance that the frame shows it at all: that of the word that is surest.
+    """
+    there = 1 - logs[..., -1].exp()  # (W, F)
+    scores = logs[..., :-1] - logs[..., -1:]
+    joint = torch.einsum("nw,wf,wfp->nfp", said.to(scores.dtype), there, scores).softmax(-1)
+    most = (there[None] * said[..., None]).amax(1)
+    return joint / joint.square().sum(-1, keepdim=True).clamp(min=1e-6), most

@@ -24,6 +24,7 @@ from strefer_core.video_llm.connector import (
     Projector,
     RegionProjector,
     WordPooling,
+    joint_masks,
     merge_adjacent,
     merge_evenly,
     motion,
@@ -65,9 +66,7 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         self.motion_projector = (
             Projector(width_pooled, width_out, scale, is_normed=False) if config.region_motion else None
         )
-        self.word_pooling = (
-            WordPooling(width_out, width_in, width_pooled, scale) if config.word_pooling else None
-        )
+        self.word_pooling = WordPooling(width_out, width_in) if config.word_pooling else None
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -75,6 +74,7 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             init.zeros_(module.score)
         elif isinstance(module, Projector):
             init.constant_(module.gain, module.scale)
+            init.normal_(module.mark, std=module.scale)
         elif isinstance(module, WordPooling):
             init.zeros_(module.nowhere)
         elif isinstance(module, nn.Linear):
@@ -130,33 +130,41 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
 
         Args:
             features: (N, F, P, d).
-            cells: (N, F, P) bool.
+            cells: (N, F, P), bool or shares.
         """
-        return self._placed_too(pool_regions(features, cells), cells)
-
-    def _placed_too(self, pooled: Tensor, masks: Tensor) -> Tensor:
+        pooled = pool_regions(features, cells)
         if not self.config.region_places:
             return pooled
-        return torch.cat([pooled, places(masks).to(pooled.dtype) * PLACES_SCALE], -1)
+        return torch.cat([pooled, places(cells).to(pooled.dtype) * PLACES_SCALE], -1)
 
-    def region_embeddings(self, features: Tensor, fractions: Tensor, cells: Tensor) -> Tensor:
+    def region_embeddings(
+        self, features: Tensor, fractions: Tensor, cells: Tensor, there: Tensor | None = None
+    ) -> Tensor:
         """Tokens of all regions one after another, (sum of counts, width).
 
         Args:
             features: (N, F, P, d), of each region's video.
             fractions: (N, F) times of the frames.
-            cells: (N, F, P) bool. A region without any cell gets one token of an all-zero feature.
+            cells: (N, F, P), bool or shares. A region without any cell gets one token of an all-zero feature.
+            there: (N, F) chance that each frame shows the region; by default 1 where it has cells.
         """
         pooled = self.pool(features, cells)
-        valid = cells.any(-1)
+        valid = (cells > 0).any(-1)
+        sure = valid if there is None else valid & (there > 0.5)
         valid[:, 0] |= ~valid.any(1)
         shares = self._shares(pooled, valid).to(pooled.dtype)
-        tokens = self.region_projector(shares @ pooled)[:, :, None]
+        kept = shares.any(-1)
+        size = torch.ones_like(shares[..., :1])
+        if there is not None:
+            shares = shares * there[:, None].to(shares.dtype)
+            size = shares.sum(-1, keepdim=True)
+            shares = shares / size.clamp(min=1e-6)
+        tokens = (self.region_projector(shares @ pooled) * size)[:, :, None]
         if self.motion_projector is not None:
-            moved = self.motion_projector(shares @ motion(pooled, valid))
+            moved = self.motion_projector(shares @ motion(pooled, sure)) * size
             tokens = torch.cat([tokens, moved[:, :, None]], 2)
         times = shares.to(tokens.dtype) @ self.clock(fractions).to(tokens.dtype)
-        return (tokens + times[:, :, None])[shares.any(-1)].flatten(0, 1)
+        return (tokens + times[:, :, None])[kept].flatten(0, 1)
 
     def _shares(self, pooled: Tensor, valid: Tensor) -> Tensor:
         """Which frames become which token, (N, region_tokens, F): see `VideoLlmConfig.region_merge`."""
@@ -164,49 +172,35 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             return merge_evenly(valid, self.config.region_tokens)
         return merge_adjacent(pooled, valid, self.config.region_tokens)[0]
 
-    def word_embeddings(
-        self, pairs: Tensor, features: Tensor, fractions: Tensor, intervals: Tensor
-    ) -> Tensor:
-        """What words may mean in one video, as tokens of regions, (W, width); of words for nothing there: 0.
+    def pointed(
+        self, features: Tensor, cells: Tensor, videos: Tensor, words: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Regions of masks as they are, and of words as they are found.
 
         Args:
-            pairs: (W, 2) ids of the token before each word, and its own.
-            features: (F, P, d).
-            fractions: (F,) times of the frames.
-            intervals: (W, 2) over which each word is looked for, fractions of the video, half-open.
+            features: (V, F, P, d).
+            cells: (N, F, P) bool, the cells of a mask; of a region in words all of the frames to look at.
+            videos: (N,) which of the V videos each region is on.
+            words: (N, T, 2) ids of the token before each word, and its own, of a region in words; else -1.
+
+        Returns:
+            cells: (N, F, P) shares.
+            there: (N, F) chance that each frame shows the region.
         """
         assert self.word_pooling is not None
-        unique, which = torch.unique(pairs, dim=0, return_inverse=True)
-        words = self.get_input_embeddings()(unique).flatten(1)
-        chances = self.word_pooling(words, features)  # (U, F, P + 1), logs
-        there = 1 - chances[..., -1].exp()  # (U, F)
-        shares = chances[..., :-1].softmax(-1)
-        pooled = torch.einsum("ufp,fpd->ufd", shares, features.float())
-        # As a mask: n patches that share it evenly have n of them, of one n-th each.
-        pooled = self._placed_too(pooled, shares / shares.square().sum(-1, keepdim=True).clamp(min=1e-6))
-        within = (fractions >= intervals[:, :1]) & (fractions < intervals[:, 1:])
-        weights = there[which] * within
-        total = weights.sum(1, keepdim=True)
-        over_time = (weights / total.clamp(min=1e-6))[:, None]  # (W, 1, F)
-        dtype = features.dtype
-        found = self.word_pooling.show((over_time @ pooled[which])[:, 0].to(dtype))
-        if self.motion_projector is not None:
-            change = motion(pooled, there > 0.5)[which]
-            found = found + self.motion_projector((over_time @ change)[:, 0].to(dtype))
-        return cast(Tensor, found * (total / within.sum(1, keepdim=True).clamp(min=1)).to(dtype))
-
-    def _meant(
-        self, input_ids: Tensor, features: Tensor, fractions: Tensor, videos: Tensor, intervals: Tensor
-    ) -> Tensor:
-        """(B, L, width) to be added to words, 0 elsewhere."""
-        before = nn.functional.pad(input_ids[:, :-1], (1, 0))
-        found = features.new_zeros(*input_ids.shape, self.config.text_config.hidden_size)
-        for number in range(len(features)):
-            own = (videos == number) & ~intervals[..., 0].isnan()
-            if own.any():
-                pairs = torch.stack([before[own], input_ids[own]], 1)
-                found[own] = self.word_embeddings(pairs, features[number], fractions[number], intervals[own])
-        return found
+        shares, there = cells.float(), cells.any(-1).float()
+        in_words = words[:, :, 1] >= 0  # (N, T)
+        for number in torch.unique(videos[in_words.any(1)]).tolist():
+            own = (videos == number) & in_words.any(1)
+            unique, which = torch.unique(words[own].flatten(0, 1), dim=0, return_inverse=True)
+            said = torch.zeros(int(own.sum()), len(unique), dtype=torch.bool, device=words.device)
+            said.scatter_(1, which.view(len(said), -1), True)
+            said &= unique[:, 1] >= 0  # not what rows are filled up with
+            embedded = self.get_input_embeddings()(unique.clamp(min=0)).flatten(1)
+            masks, chances = joint_masks(self.word_pooling(embedded, features[number]), said)
+            shares = shares.index_put((own,), masks * cells[own])
+            there = there.index_put((own,), chances * cells[own].any(-1))
+        return shares, there
 
     def embed(
         self,
@@ -215,9 +209,8 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         frame_fractions: Tensor | None = None,
         region_cells: Tensor | None = None,
         region_videos: Tensor | None = None,
-        word_intervals: Tensor | None = None,
+        region_words: Tensor | None = None,
         patch_features: Tensor | None = None,
-        videos: Tensor | None = None,
     ) -> Tensor:
         """Input embeddings (B, L, width) with what is seen in place of the placeholders.
 
@@ -228,10 +221,8 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             frame_fractions: (V, F) times of the frames as fractions of the video.
             region_cells: (N, F, P) bool, None where there are no regions.
             region_videos: (N,) which of the V videos each region is on.
-            word_intervals: (B, L, 2), where questions have words the interval that they are looked for in,
-                fractions of the video; NaN elsewhere.
+            region_words: (N, T, 2), see `pointed`; None where all regions are masks.
             patch_features: (V, F, P, d) what `encode_frames` gave before: in place of `pixel_values`.
-            videos: (B, L) which of the V videos a token belongs to; by default each row has its own.
 
         Raises:
             ValueError: placeholders and tokens differ in number.
@@ -240,15 +231,14 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
         if frame_fractions is None:
             return embeds
         features = self._features(pixel_values, patch_features).to(embeds.dtype)
-        if self.word_pooling is not None and word_intervals is not None:
-            owners = torch.arange(len(input_ids), device=input_ids.device)[:, None]
-            owners = owners.expand_as(input_ids) if videos is None else videos
-            embeds = embeds + self._meant(input_ids, features, frame_fractions, owners, word_intervals)
         seen = self.visual_embeddings(features, frame_fractions).flatten(0, 1)
         embeds = _placed(embeds, input_ids == self.config.image_token_id, seen, "<image>")
         if region_cells is None or region_videos is None or not len(region_cells):
             return embeds
-        shown = self.region_embeddings(features[region_videos], frame_fractions[region_videos], region_cells)
+        cells, there = region_cells, None
+        if self.word_pooling is not None and region_words is not None:
+            cells, there = self.pointed(features, region_cells, region_videos, region_words)
+        shown = self.region_embeddings(features[region_videos], frame_fractions[region_videos], cells, there)
         return _placed(embeds, input_ids == self.config.region_token_id, shown, "<region>")
 
     # --- what is said ---------------------------------------------------------------------------------------
@@ -276,7 +266,7 @@ class VideoLlm(PreTrainedModel):  # type: ignore[no-untyped-call]
             num_items_in_batch: learned tokens that the loss is divided by; by default those of this batch.
             seen: as `embed`.
         """
-        embeds = self.embed(input_ids, videos=videos, **seen)
+        embeds = self.embed(input_ids, **seen)
         mask = attention_mask if videos is None or questions is None else visible(videos, questions)
         logits = self.language_model(
             inputs_embeds=embeds, attention_mask=mask, position_ids=position_ids, use_cache=False

@@ -73,6 +73,10 @@ class Preset:
     videos_per_batch: int = 8
     questions_per_video: int = 1
     align_steps: int = 0  # of `training.aligning`, before the vision tower is frozen
+    aligned_rate: float = (
+        1.0  # of what was aligned, over the learning rate: else words that are learned apart
+    )
+    # there fall together again before anything is known to tell them by
     caches_features: bool = False  # what a frozen tower sees is kept in memory
     vocabulary: int = 0  # of the tokenizer that is trained on the data; 0: a pre-trained one's
     arguments: dict[str, Any] = field(default_factory=dict)  # of transformers' TrainingArguments
@@ -116,6 +120,7 @@ PRESETS: dict[str, Preset] = {
         word_pooling=True,
         loss_per="answer",
         align_steps=250,
+        aligned_rate=0.1,
         caches_features=True,
         mask_frames="all",
         learning_rate=6e-3,
@@ -257,6 +262,7 @@ def build(
         region_motion=config.region_motion,
         frames=config.frames,
         interval_pooling=preset.interval_pooling,
+        word_regions=preset.word_pooling,
         region_mode=region_mode,
         time_mode=time_mode,
         chat=preset.chat,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -31,7 +32,7 @@ REGION_MODES: tuple[RegionMode, ...] = get_args(RegionMode)
 
 _IGNORED = -100
 _ASPECT_TOLERANCE = 0.03
-_NO_WORD = (math.nan, math.nan)
+_NO_WORD = (-1, -1)
 SETTINGS_FILE = "strefer_processor.json"
 
 Cells = NDArray[np.bool_]  # (frames, patches): the cells that a mask touches
@@ -61,7 +62,9 @@ class ProcessorSettings(BaseModel):
     region_motion: bool = False
     frames: int = FRAME_COUNT
     interval_pooling: bool = False
-    """Regions and words of a question about an interval are those of its frames: pooled over time, too."""
+    """Regions of a question about an interval are those of its frames: pooled over time, too."""
+    word_regions: bool = False
+    """A question that points at no region gets one from its words: see `connector.WordPooling`."""
     region_mode: RegionMode = "connector"
     time_mode: TimeMode = "31"
     chat: ChatFormat
@@ -79,8 +82,8 @@ class Encoded:
     fractions: list[float]
     key: Hashable  # same key, same pictures
     regions: list[Cells] = field(default_factory=list)
-    words: list[int] = field(default_factory=list)  # places in `ids` of what questions say in words
-    interval: tuple[float, float] = (0.0, math.inf)  # that they are about, fractions of the video
+    words: list[list[tuple[int, int]]] = field(default_factory=list)
+    """Per region what points at it in words, each token with the one before it; empty for one of masks."""
 
 
 class VideoLlmProcessor:
@@ -124,19 +127,26 @@ class VideoLlmProcessor:
         turns = list(sample.turns)
         if answer is not None:
             turns[-1] = (turns[-1][0], answer)
+        if sum(text.count(REGION_TOKEN) for turn in turns for text in turn) != len(sample.regions):
+            raise InputError(
+                f"{sample.sample_id}: {len(sample.regions)} regions for other than as many <region>"
+            )
         interval = self._interval(turns, sample, footage.clock)
-        regions = [self._cells(region, footage, sample.sample_id, interval) for region in sample.regions]
+        turns, asked_of = self._pointing(turns, sample)
+        regions = [self._cells(region, footage, sample.sample_id, interval) for region in asked_of]
         told = self._told(turns, sample, footage.clock, [self._count(cells) for cells in regions])
         chat = self.settings.chat
         ids = self._ids(chat.opening) + [self._id(IMAGE_TOKEN)] * self.settings.visual_tokens
-        labels, prefix, words = [_IGNORED] * len(ids), len(ids), list[int]()
+        labels, prefix, words = [_IGNORED] * len(ids), len(ids), list[list[tuple[int, int]]]()
         for place, (question, reply) in enumerate(told):
             asked = self._ids(("\n" if not place else chat.next_opening) + question + chat.question_end)
             said = self._ids(reply + chat.answer_end) if reply else []
-            words += [len(ids) + n for n, one in enumerate(asked) if (n or place) and one not in self._added]
+            before = ids[-1:] if place else []
+            words.append([pair for pair in pairwise(before + asked) if pair[1] not in self._added])
             ids += asked + said
             labels += [_IGNORED] * len(asked) + said
         pictures, key = self._pictures(sample, footage)
+        takes = self.settings.region_mode == "connector"
         return Encoded(
             sample_id=sample.sample_id,
             ids=ids,
@@ -145,10 +155,27 @@ class VideoLlmProcessor:
             pictures=pictures,
             fractions=footage.clock.fractions(),
             key=key,
-            regions=regions if self.settings.region_mode == "connector" else [],
-            words=words,
-            interval=interval,
+            regions=regions if takes else [],
+            words=[words[one] if isinstance(one, int) else [] for one in asked_of] if takes else [],
         )
+
+    def _pointing(
+        self, turns: Sequence[tuple[str, str]], sample: Sample
+    ) -> tuple[list[tuple[str, str]], list[Region | int]]:
+        """The turns, and their regions in order; where a question points at none, its own number stands for
+        the one that its words point at."""
+        if not self.settings.word_regions or self.settings.region_mode != "connector":
+            return [*turns], [*sample.regions]
+        left, done, regions = [*sample.regions], list[tuple[str, str]](), list[Region | int]()
+        for place, (question, reply) in enumerate(turns):
+            count = (question + reply).count(REGION_TOKEN)
+            if REGION_TOKEN not in question:
+                question += REGION_TOKEN
+                regions.append(place)
+            regions += left[:count]
+            left = left[count:]
+            done.append((question, reply))
+        return done, regions + left
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
@@ -172,8 +199,6 @@ class VideoLlmProcessor:
         """The turns with times and regions as this model reads and writes them."""
         words = self._region_words(counts)
         texts = [text for turn in turns for text in turn]
-        if sum(text.count(REGION_TOKEN) for text in texts) != len(counts):
-            raise InputError(f"{sample.sample_id}: {len(counts)} regions for other than as many <region>")
         done = [self._in_words(text, sample, clock, words) for text in texts]
         return list(zip(done[::2], done[1::2], strict=True))
 
@@ -207,8 +232,14 @@ class VideoLlmProcessor:
             return 0.0, math.inf
         return sample.start_s / clock.duration_s, sample.end_s / clock.duration_s
 
-    def _cells(self, region: Region, footage: Footage, where: str, interval: tuple[float, float]) -> Cells:
+    def _cells(
+        self, region: Region | int, footage: Footage, where: str, interval: tuple[float, float]
+    ) -> Cells:
         cells = np.zeros((self.settings.frames, self.settings.patches_per_side**2), bool)
+        if isinstance(region, int):
+            times = np.array(footage.clock.fractions())
+            cells[(interval[0] <= times) & (times < interval[1])] = True
+            return cells
         for frame, rle in region.items():
             if not 0 <= frame < self.settings.frames:
                 raise InputError(f"{where}: a mask on frame {frame} of {self.settings.frames}")
@@ -239,8 +270,8 @@ class VideoLlmProcessor:
 
         Returns:
             Arguments of `VideoLlm.forward`: `input_ids`, `labels`, `position_ids`, `videos`, `questions`
-            (B, L), `word_intervals` (B, L, 2); `pixel_values` (V, F, 3, S, S) uint8, `frame_fractions`
-            (V, F), `region_cells` (N, F, P), `region_videos` (N,).
+            (B, L); `pixel_values` (V, F, 3, S, S) uint8, `frame_fractions` (V, F), `region_cells` (N, F, P),
+            `region_videos` (N,), `region_words` (N, T, 2).
         """
         return self.tensors(self.rows(samples, most_tokens))
 
@@ -253,8 +284,8 @@ class VideoLlmProcessor:
 
     def tensors(self, rows: Sequence[Sequence[Sequence[Encoded]]]) -> dict[str, Tensor]:
         """What `pack` returns of rows that are laid out."""
-        names = ("input_ids", "labels", "position_ids", "videos", "questions", "word_intervals")
-        fill = dict(zip(names, (self.tokenizer.pad_token_id, _IGNORED, 0, -1, 0, _NO_WORD), strict=True))
+        names = ("input_ids", "labels", "position_ids", "videos", "questions")
+        fill = dict(zip(names, (self.tokenizer.pad_token_id, _IGNORED, 0, -1, 0), strict=True))
         columns: dict[str, list[list[Any]]] = {name: [] for name in names}
         number = 0
         for row in rows:
@@ -276,20 +307,16 @@ class VideoLlmProcessor:
         regions = [(cells, n) for n, piece in enumerate(pieces) for one in piece for cells in one.regions]
         empty = np.zeros((0, self.settings.frames, self.settings.patches_per_side**2), bool)
         cells = np.stack([one for one, _ in regions]) if regions else empty
+        words = [words for piece in pieces for one in piece for words in one.words]
+        longest = max(map(len, words), default=0)
+        filled = [own + [_NO_WORD] * (longest - len(own)) for own in words]
         return {
             "pixel_values": torch.from_numpy(np.stack([piece[0].pictures for piece in pieces])),
             "frame_fractions": torch.tensor([piece[0].fractions for piece in pieces], dtype=torch.float32),
             "region_cells": torch.from_numpy(cells),
             "region_videos": torch.tensor([number for _, number in regions], dtype=torch.long),
+            "region_words": torch.tensor(filled, dtype=torch.long).reshape(len(regions), longest, 2),
         }
-
-
-def word_intervals(one: Encoded) -> list[tuple[float, float]]:
-    """Per token of a sample, the interval that it is looked for in; NaN for what is no word of a question."""
-    found = [_NO_WORD] * len(one.ids)
-    for place in one.words:
-        found[place] = one.interval
-    return found
 
 
 def _write_piece(line: dict[str, list[Any]], piece: Sequence[Encoded], number: int) -> None:
@@ -301,7 +328,6 @@ def _write_piece(line: dict[str, list[Any]], piece: Sequence[Encoded], number: i
         ids, start = one.ids[some], some.start
         line["input_ids"] += ids
         line["labels"] += one.labels[some]
-        line["word_intervals"] += word_intervals(one)[some]
         line["position_ids"] += range(start, start + len(ids))
         line["videos"] += [number] * len(ids)
         line["questions"] += [question] * len(ids)

@@ -21,6 +21,7 @@ from strefer_core.training.options import TrainingOptions
 from strefer_core.training.training import CURVE, train
 from strefer_core.video_llm.adapting import adapted, lora_config
 from strefer_core.video_llm.answering import VideoLlmAnswerer
+from strefer_core.video_llm.presets import PRESETS
 from strefer_core.video_llm.samples import Sample
 from tests.training_data import record, write_released, write_version
 
@@ -104,6 +105,25 @@ def test_the_same_options_give_the_same_model(data: Path) -> None:
     first, second = (train(options(data, name, steps=2)).model for name in ("one", "two"))
     weights = [load_file(folder / "model.safetensors") for folder in (first, second)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_what_was_aligned_learns_at_a_rate_of_its_own(data: Path) -> None:
+    """Adam's first step changes every weight by the rate, whatever the gradient's size."""
+    from safetensors.torch import load_file
+
+    first = train(options(data, "first", steps=1))
+    asked = options(
+        data, "second", steps=1, base=first.model, learning_rate=0.01,
+        arguments={"warmup_steps": 0, "weight_decay": 0.0},
+    )  # fmt: skip
+    folders = (first.model, train(asked).model)
+    before, after = (load_file(folder / "model.safetensors") for folder in folders)
+    changes = {name: float((after[name] - before[name]).abs().max()) for name in before}
+    layer = "language_model.model.layers.0.mlp.up_proj.weight"
+    assert changes[layer] == pytest.approx(0.01, rel=0.05)
+    for name in ("language_model.model.embed_tokens.weight", "region_projector.project.weight"):
+        assert changes[name] == pytest.approx(0.01 * PRESETS["tiny"].aligned_rate, rel=0.05)
+    assert not any(change for name, change in changes.items() if name.startswith("vision_tower"))
 
 
 def test_a_folder_of_another_training_is_not_gone_on_with(data: Path) -> None:

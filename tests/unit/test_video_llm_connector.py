@@ -9,6 +9,7 @@ import torch
 from strefer_core.video_llm.connector import (
     GroupedPooling,
     WordPooling,
+    joint_masks,
     merge_adjacent,
     merge_evenly,
     motion,
@@ -136,7 +137,7 @@ def test_places_are_centres_and_sizes_of_masks() -> None:
 
 def test_a_word_means_the_patches_that_are_like_it() -> None:
     """Words and patches in two dimensions: the word alone counts, not the one before it."""
-    pooling = WordPooling(2, 2, 2)
+    pooling = WordPooling(2, 2)
     with torch.no_grad():
         pooling.key.weight.copy_(torch.eye(2) * 3)
         pooling.query.weight.copy_(torch.tensor([[0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 3.0]]))
@@ -150,3 +151,15 @@ def test_a_word_means_the_patches_that_are_like_it() -> None:
     with torch.no_grad():
         pooling.nowhere.fill_(100.0)
     assert (pooling(words, features).exp()[..., -1] > 0.99).all()
+
+
+def test_words_together_mean_what_each_of_them_means() -> None:
+    """Of three patches, "red" means the first two and "heart" the last two; "what" means none of them."""
+    chances = torch.tensor([[0.49, 0.49, 0.01, 0.01], [0.01, 0.49, 0.49, 0.01], [0.001, 0.001, 0.001, 0.997]])
+    said = torch.tensor([[True, True, True], [True, False, True], [False, False, True]])
+    masks, there = joint_masks(chances.log()[:, None], said)
+    assert masks[0, 0].argmax() == 1
+    assert masks[0, 0, 1] > 20 * masks[0, 0, 0]
+    # Two patches that are as sure as each other are all of it.
+    torch.testing.assert_close(masks[1, 0, :2], torch.ones(2), atol=0.03, rtol=0)
+    torch.testing.assert_close(there[:, 0], torch.tensor([0.99, 0.99, 0.003]), atol=1e-4, rtol=0)

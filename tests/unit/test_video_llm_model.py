@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from strefer_core.errors import InputError
-from strefer_core.video_llm.connector import PLACES_SCALE
 from strefer_core.video_llm.modeling import IGNORED, VideoLlm, next_token_loss
 from strefer_core.video_llm.presets import full_config
-from strefer_core.video_llm.processing import Encoded, VideoLlmProcessor, word_intervals
+from strefer_core.video_llm.processing import Encoded, RegionMode, VideoLlmProcessor
 from tests.tiny_llm import HEIGHT, WIDTH, box_region, footage, sample, tiny
 
 LEFT = box_region({0: (2, 2, 20, 20), 9: (4, 2, 22, 20), 31: (8, 2, 26, 20)})
@@ -151,10 +150,9 @@ def test_generating_equals_the_best_token_step_by_step() -> None:
     for question, answer in zip(questions, answers, strict=True):
         one = processor.encode(question, footage())
         ids = list(one.ids)
-        seen, words = processor.seen([[one]]), word_intervals(one)
+        seen = processor.seen([[one]])
         for _ in range(6):
-            asked_of = torch.tensor([words + [(np.nan, np.nan)] * (len(ids) - len(words))])
-            best = int(model(torch.tensor([ids]), word_intervals=asked_of, **seen).logits[0, -1].argmax())
+            best = int(model(torch.tensor([ids]), **seen).logits[0, -1].argmax())
             if best == processor.tokenizer.eos_token_id:
                 break
             ids.append(best)
@@ -209,7 +207,7 @@ def siglip_so400m() -> int:
 
 
 def joints(width_in: int, width_out: int) -> int:
-    projector = 2 * width_in + (width_in + 1) * width_out + (width_out + 1) * width_out + width_out
+    projector = 2 * width_in + (width_in + 1) * width_out + (width_out + 1) * width_out + 2 * width_out
     return 2 * projector + width_in
 
 
@@ -266,67 +264,72 @@ def test_regions_and_words_are_of_the_frames_that_are_asked_about(
     low, high = expected or (0.0, 1.0)
     inside = [low <= time_s / length_s < high for time_s in shown.clock.frames_s]
     assert found.regions[0].any(1).tolist() == inside
-    assert found.interval == (pytest.approx(expected) if expected else (0.0, np.inf))
 
 
-def test_words_are_those_of_questions_alone() -> None:
+def test_words_point_where_a_question_has_no_region() -> None:
     _, processor = tiny()
     turns = (("What is the <region>?", "A star."), ("Where is it from <start_time> to <end_time>?", "Left."))
     one = processor.encode(replace(sample("", "", regions=(LEFT,), times=(0.0, 1.0)), turns=turns), footage())
-    said = processor.tokenizer.decode([one.ids[place] for place in one.words])
-    assert said.split() == ["What", "is", "the", "?", "Where", "is", "it", "from", "to", "?"]
-    assert all(one.labels[place] == IGNORED for place in one.words)
-    intervals = processor.pack([one])["word_intervals"][0]
-    assert (~intervals[:, 0].isnan()).nonzero()[:, 0].tolist() == one.words
-
-
-def test_a_word_becomes_the_region_that_it_means() -> None:
-    """With a mask by words that is sure, a word's token is that of a mask on the same patches."""
-    model, processor = tiny()
-    one = processor.encode(
-        sample("Where is it from <start_time> to <end_time>?", "", times=(2.0, 4.0)), footage()
-    )
+    assert [len(cells) for cells in one.regions] == [32, 32]
+    assert one.words[0] == []
+    assert processor.tokenizer.decode([token for _, token in one.words[1]]) == "Where is it from  to ?\n"
     seen = processor.seen([[one]])
-    features = model.encode_frames(seen["pixel_values"])[0]
-    cells = torch.zeros(32, model.config.patches_per_side**2, dtype=torch.bool)
-    cells[8:16, 20:23] = True  # of 32 frames in 8 s
-    or_nowhere = torch.cat([cells, ~cells.any(1, keepdim=True)], 1)
-    sure = torch.where(or_nowhere, 0.0, -1e4).log_softmax(-1)
-    show = model.word_pooling.show
-    model.word_pooling = Sure(sure, show)
-    fractions = seen["frame_fractions"][0]
-    pairs = torch.tensor([[5, 6]])
-    found = model.word_embeddings(pairs, features, fractions, torch.tensor([[0.25, 0.5]]))
-    pooled = features[8:16, 20:23].mean(1)
-    change = [pooled[min(n + 2, 7)] * (n < 6) + pooled[n] * (n >= 6) for n in range(8)]
-    change = [after - (pooled[n - 2] if n >= 2 else pooled[n]) for n, after in enumerate(change)]
-    inside = (fractions[8:16] >= 0.25) & (fractions[8:16] < 0.5)
-    mean, moved = pooled[inside].mean(0), torch.stack(change)[inside].mean(0)
-    # Patches 20 to 22 of 12 a side: row 1, columns 8 to 10. They stay where they are.
-    where = torch.tensor([2 * 9.5 / 12 - 1, 2 * 1.5 / 12 - 1, (3 / 144) ** 0.5]) * PLACES_SCALE
-    mean, moved = torch.cat([mean, where]), torch.cat([moved, torch.zeros(3)])
-    expected = show(mean) + model.motion_projector(moved)
-    torch.testing.assert_close(found[0], expected, atol=1e-5, rtol=1e-4)
-    elsewhere = model.word_embeddings(pairs, features, fractions, torch.tensor([[0.75, 1.0]]))
-    assert elsewhere.abs().max() == 0
+    assert seen["region_words"].shape == (2, len(one.words[1]), 2)
+    assert (seen["region_words"][0] == -1).all()
+
+
+@pytest.mark.parametrize("mode", ["som", "none"])
+def test_words_point_at_nothing_where_regions_are_not_pooled(mode: RegionMode) -> None:
+    _, processor = tiny()
+    processor.settings = processor.settings.model_copy(update={"region_mode": mode})
+    one = processor.encode(sample("Where is it?", "Left."), footage())
+    assert not one.regions
+    assert processor.tokenizer.convert_tokens_to_ids("<region>") not in one.ids
 
 
 class Sure(torch.nn.Module):
-    """A mask by words that is given."""
+    """Words whose masks are given."""
 
-    def __init__(self, logs: torch.Tensor, show: torch.nn.Module) -> None:
+    def __init__(self, cells: torch.Tensor) -> None:
         super().__init__()
-        self.logs, self.show = logs, show
+        or_nowhere = torch.cat([cells, ~cells.any(1, keepdim=True)], 1)
+        self.logs = torch.where(or_nowhere, 0.0, -1e4).log_softmax(-1)
 
     def forward(self, words: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         return self.logs.expand(len(words), -1, -1)
 
 
-def test_the_time_that_words_are_looked_for_changes_the_answer() -> None:
+def test_words_that_are_sure_become_the_region_that_a_mask_would() -> None:
     model, processor = tiny()
-    one = processor.encode(sample("Where is it?", "Left."), footage())
-    batch = without_labels(processor.pack([one]))
-    before = model(**batch).logits[0, -1]
-    batch["word_intervals"] = torch.where(batch["word_intervals"].isnan(), torch.nan, 0.5)
-    batch["word_intervals"][..., 1] *= 2
-    assert (model(**batch).logits[0, -1] - before).abs().max() > 1e-4
+    boxes = dict.fromkeys(range(8, 16), (24, 6, 36, 14))
+    times = (2.0, 4.0)  # of 32 frames in 8 s: number 8 to 15
+    by_mask = processor.encode(
+        sample(
+            "What is it from <start_time> to <end_time>?<region>",
+            "",
+            regions=(box_region(boxes),),
+            times=times,
+        ),
+        footage(),
+    )
+    by_words = processor.encode(
+        sample("What is it from <start_time> to <end_time>?", "", times=times), footage()
+    )
+    assert by_words.ids == by_mask.ids
+    model.word_pooling = Sure(torch.from_numpy(by_mask.regions[0]))
+    mask, words = (
+        model.embed(torch.tensor([one.ids]), **processor.seen([[one]])) for one in (by_mask, by_words)
+    )
+    torch.testing.assert_close(words, mask, atol=1e-5, rtol=1e-4)
+    assert not by_mask.words[0]
+    assert by_words.words[0]
+
+
+def test_words_for_nothing_in_the_pictures_leave_their_region_empty() -> None:
+    model, processor = tiny()
+    one = processor.encode(sample("Where is it?", ""), footage())
+    model.word_pooling = Sure(torch.zeros(32, model.config.patches_per_side**2, dtype=torch.bool))
+    found = model.embed(torch.tensor([one.ids]), **processor.seen([[one]]))
+    regions = torch.tensor(one.ids) == model.config.region_token_id
+    assert regions.any()
+    assert found[0, regions].abs().max() == 0
