@@ -22,6 +22,8 @@ os.environ.update(
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_home}/airflow.db",
     STREFER_HOME=str(Path(_home) / "strefer"),
 )
+# As many test processes as cores: more threads wait for each other (4 times as long, seen on 2 cores).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
