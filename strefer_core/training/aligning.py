@@ -104,21 +104,12 @@ def align(
     width = int(model.config.text_config.hidden_size)
     head = nn.Linear(width, readers[0].size)
     head.to(model.device)
-    parts = model.motion_projector, model.word_pooling
-    learning = [
-        *model.vision_tower.parameters(),
-        *model.temporal_encoder.parameters(),
-        *model.region_projector.parameters(),
-        *(parameter for part in parts if part is not None for parameter in part.parameters()),
-        *model.get_input_embeddings().parameters(),
-        *head.parameters(),
-    ]
+    learning = _learning(model, head)
     optimizer = torch.optim.AdamW(learning, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     losses = []
     model.train()
     for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1.0, (step + 1) / _WARM_UP) * (1 - 0.9 * step / steps)
+        _set_rate(optimizer, learning_rate * min(1.0, (step + 1) / _WARM_UP) * (1 - 0.9 * step / steps))
         drawn = [seen[place] for place in rng.choice(len(seen), min(videos, len(seen)), replace=False)]
         some = [nameless[n] for n in rng.choice(len(nameless), _MOST_STRANGE)] if nameless else []
         loss = _loss(model, head, drawn, store, some, slice(int(rng.integers(_STRIDE)), None, _STRIDE))
@@ -130,6 +121,25 @@ def align(
     own = {name: one for name, one in model.region_projector.state_dict().items() if name != "mark"}
     model.visual_projector.load_state_dict(own, strict=False)
     return losses
+
+
+def _learning(model: VideoLlm, head: nn.Module) -> list[nn.Parameter]:
+    """What `align` trains."""
+    parts = (
+        model.vision_tower,
+        model.temporal_encoder,
+        model.region_projector,
+        model.motion_projector,
+        model.word_pooling,
+        model.get_input_embeddings(),
+        head,
+    )
+    return [parameter for part in parts if part is not None for parameter in part.parameters()]
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 # --- what is said -------------------------------------------------------------------------------------------

@@ -17,18 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.data import DataLoader
-from transformers import (
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import PrinterCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from strefer_core.errors import ConfigError
@@ -37,20 +27,19 @@ from strefer_core.training.batches import MASK_FRAMES, Batches, Features, MaskFr
 from strefer_core.training.mixing import Mixture
 from strefer_core.training.options import Trained, TrainingOptions
 from strefer_core.training.reading import Lines, Skipped, Videos, prepare, texts
+from strefer_core.training.trainer import Advance, Curve, SaveProcessor, StreamTrainer
 from strefer_core.video_llm.adapting import adapted
 from strefer_core.video_llm.frames import FrameStore
+from strefer_core.video_llm.loading import load_model
 from strefer_core.video_llm.modeling import VideoLlm
 from strefer_core.video_llm.presets import Preset, build, preset_named
 from strefer_core.video_llm.processing import REGION_MODES, VideoLlmProcessor
 from strefer_core.video_llm.times import TIME_MODES
 
-Advance = Callable[[int, int], None]
-"""Called with the steps that are done and all there are."""
-
 CURVE = "training.jsonl"
 CHECKPOINTS = "checkpoints"
 OPTIONS = "training.json"
-LEARNED = "learned.safetensors"
+MODEL = "model"
 
 
 def train(options: TrainingOptions, advance: Advance = lambda done, total: None) -> Trained:
@@ -86,30 +75,13 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
         share=int(os.environ.get("RANK", "0")),
         shares=_world(),
     )
-    align_steps = preset.align_steps if options.align_steps is None else options.align_steps
-    things = things_in(sources, videos) if align_steps and not options.base else []
-    if things and resumed is None:
-        align(model, processor, things, batches.store, steps=align_steps, seed=options.seed)
-    # A tower that was aligned, now or before, or pre-trained, stays as it is.
-    is_frozen = bool(things or options.base) or not (preset.trains_vision or preset.align_steps)
-    if is_frozen:
-        batches.features = Features(_encoder(model)) if preset.caches_features else None
-    arguments = _arguments(options, preset, steps)
-    batches.first = (_step_of(resumed) * arguments.gradient_accumulation_steps) * _world()
-    curve = _Curve(options.out / CURVE, advance, _step_of(resumed))
-    trainer = _Trainer(
-        model=adapted(model, preset, is_frozen=is_frozen), args=arguments, train_dataset=batches
-    )
-    trainer.aligned_rate = preset.aligned_rate if is_frozen else 1.0
-    trainer.remove_callback(PrinterCallback)  # it prints every step, into what `--json` prints
-    trainer.add_callback(curve)
-    trainer.add_callback(_SaveProcessor(processor))
-    trainer.train(resume_from_checkpoint=resumed)
-    folder = options.out / "model"
-    if trainer.is_world_process_zero():
-        _save(trainer, processor, folder)
+    is_frozen = _aligned(options, preset, model, batches, is_resumed=resumed is not None)
+    if is_frozen and preset.caches_features:
+        batches.features = Features(_encoder(model))
+    curve = Curve(options.out / CURVE, advance, _step_of(resumed))
+    _run(options, preset, adapted(model, preset, is_frozen=is_frozen), batches, curve, resumed, steps)
     return Trained(
-        model=folder,
+        model=options.out / MODEL,
         steps=steps,
         samples=batches.skipped.tried - batches.skipped.count,
         loss=curve.last_loss(),
@@ -200,15 +172,14 @@ def _model(options: TrainingOptions, sources: Sequence[Lines]) -> tuple[VideoLlm
     processor = VideoLlmProcessor.from_pretrained(options.base)
     modes = {"region_mode": options.region_mode, "time_mode": options.time_mode}
     processor.settings = processor.settings.model_copy(update=modes)
-    model = VideoLlm.from_pretrained(options.base, local_files_only=True, dtype=torch.float32)
-    return model, processor
+    return load_model(options.base, torch.float32), processor
 
 
 def _encoder(model: VideoLlm) -> Callable[[Tensor], Tensor]:
     return lambda pixel_values: model.encode_frames(pixel_values.to(model.device))
 
 
-def _save(trainer: Trainer, processor: VideoLlmProcessor, folder: Path) -> None:
+def _save(trainer: StreamTrainer, processor: VideoLlmProcessor, folder: Path) -> None:
     """One whole model: what LoRA learned is merged into the language model's weights."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model.language_model, "merge_and_unload"):
@@ -220,113 +191,41 @@ def _save(trainer: Trainer, processor: VideoLlmProcessor, folder: Path) -> None:
 # --- the run ------------------------------------------------------------------------------------------------
 
 
-class _Trainer(Trainer):
-    """Reads our stream as it is: batches come encoded, in order, and each process makes its own share."""
-
-    aligned_rate = 1.0  # see `Preset`
-
-    def create_optimizer(self, *given: Any, **options: Any) -> torch.optim.Optimizer:
-        """With a rate of its own for what was aligned, as ULMFiT (arXiv 1801.06146) has one per layer."""
-        optimizer = super().create_optimizer(*given, **options)
-        if self.aligned_rate != 1.0:
-            assert self.model is not None
-            aligned = {id(one) for name, one in self.model.named_parameters() if _is_aligned(name)}
-            for group in list(optimizer.param_groups):
-                slow = [one for one in group["params"] if id(one) in aligned]
-                group["params"] = [one for one in group["params"] if id(one) not in aligned]
-                if slow:
-                    rate = group["lr"] * self.aligned_rate
-                    optimizer.add_param_group({**group, "params": slow, "lr": rate})
-        return optimizer
-
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(
-            self.train_dataset,  # type: ignore[arg-type]
-            batch_size=None,
-            num_workers=self.args.dataloader_num_workers,
-            pin_memory=self.args.dataloader_pin_memory and self.args.device.type == "cuda",
-        )
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Under LoRA, a checkpoint holds what learns: the rest is where it was loaded from."""
-        model = self.accelerator.unwrap_model(self.model)
-        if not isinstance(model.language_model, PeftModel):
-            super()._save(output_dir, state_dict)
-            return
-        folder = Path(output_dir or str(self.args.output_dir))
-        folder.mkdir(parents=True, exist_ok=True)
-        learned = {name: value for name, value in model.named_parameters() if value.requires_grad}
-        save_file({name: value.detach().cpu() for name, value in learned.items()}, folder / LEARNED)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        path = Path(resume_from_checkpoint) / LEARNED
-        if path.exists():
-            self.accelerator.unwrap_model(self.model).load_state_dict(load_file(path), strict=False)
-        else:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
+def _aligned(
+    options: TrainingOptions, preset: Preset, model: VideoLlm, batches: Batches, *, is_resumed: bool
+) -> bool:
+    """Align a model from scratch where that is not done; whether its tower stays as it is from here on: one
+    that was aligned, now or before, or pre-trained."""
+    if options.base:
+        return True
+    steps = preset.align_steps if options.align_steps is None else options.align_steps
+    things = things_in(batches.sources, batches.videos) if steps else []
+    if things and not is_resumed:
+        align(model, batches.processor, things, batches.store, steps=steps, seed=options.seed)
+    return bool(things) or not (preset.trains_vision or preset.align_steps)
 
 
-def _is_aligned(name: str) -> bool:
-    """All but the layers of the language model: its words are aligned, too."""
-    return "language_model" not in name or "embed_tokens" in name
-
-
-class _SaveProcessor(TrainerCallback):
-    """Puts the processor beside each checkpoint, so that it is a model of its own."""
-
-    def __init__(self, processor: VideoLlmProcessor) -> None:
-        self.processor = processor
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if state.is_world_process_zero:
-            self.processor.save_pretrained(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
-
-
-class _Curve(TrainerCallback):
-    """One JSON line per step; after a resume the curve goes on where its checkpoint was."""
-
-    def __init__(self, path: Path, advance: Advance, resumed_at: int) -> None:
-        self.path, self.advance = path, advance
-        kept = [line for line in _lines(path) if line["step"] <= resumed_at]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
-        self.losses = [line["loss"] for line in kept if "loss" in line]
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        self.advance(state.global_step, state.max_steps)
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        if state.is_world_process_zero and logs and "loss" in logs:
-            line = {"step": state.global_step, **logs}
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            self.losses.append(logs["loss"])
-
-    def last_loss(self) -> float:
-        last = self.losses[-max(1, len(self.losses) // 10) :]
-        return sum(last) / max(1, len(last))
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Whole lines of a curve; a kill may have cut the last one."""
-    found = []
-    for text in path.read_text("utf-8").splitlines() if path.exists() else []:
-        try:
-            found.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
-    return found
+def _run(
+    options: TrainingOptions,
+    preset: Preset,
+    model: VideoLlm,
+    batches: Batches,
+    curve: Curve,
+    resumed: str | None,
+    steps: int,
+) -> None:
+    """Train from the checkpoint `resumed` on, and save the model."""
+    arguments = _arguments(options, preset, steps)
+    batches.first = (_step_of(resumed) * arguments.gradient_accumulation_steps) * _world()
+    trainer = StreamTrainer(model=model, args=arguments, train_dataset=batches)
+    is_aligned = not any(one.requires_grad for one in model.vision_tower.parameters())
+    trainer.aligned_rate = preset.aligned_rate if is_aligned else 1.0
+    trainer.remove_callback(PrinterCallback)  # it prints every step, into what `--json` prints
+    trainer.add_callback(curve)
+    trainer.add_callback(SaveProcessor(batches.processor))
+    trainer.train(resume_from_checkpoint=resumed)
+    if trainer.is_world_process_zero():
+        _save(trainer, batches.processor, options.out / MODEL)
 
 
 def _resumed(options: TrainingOptions, steps: int) -> str | None:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from strefer_core.errors import ConfigError, InputError
+from strefer_core.errors import ConfigError
 from strefer_core.video_llm.frames import FrameStore
+from strefer_core.video_llm.loading import load_model
 from strefer_core.video_llm.modeling import IGNORED, VideoLlm
 from strefer_core.video_llm.processing import REGION_MODES, Encoded, VideoLlmProcessor, on_device
 from strefer_core.video_llm.samples import Sample
@@ -40,13 +41,10 @@ class VideoLlmAnswerer:
             device: by default a GPU where there is one.
 
         Raises:
-            InputError: the folder holds no Video LLM.
+            InputError: as `load_model`.
         """
         processor = VideoLlmProcessor.from_pretrained(folder)
-        try:
-            model = VideoLlm.from_pretrained(folder, local_files_only=True)
-        except OSError as error:
-            raise InputError(f"{folder} holds no Video LLM: {error}") from error
+        model = load_model(folder)
         cache = cache or Path(tempfile.mkdtemp(prefix="strefer-frames-"))
         store = FrameStore(cache, processor.settings.image_size, processor.settings.frames)
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")

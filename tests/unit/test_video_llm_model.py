@@ -160,6 +160,24 @@ def test_generating_equals_the_best_token_step_by_step() -> None:
         assert answer == said.strip()
 
 
+def test_a_model_with_other_parts_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from strefer_core.video_llm.loading import load_model
+
+    model, _ = tiny()
+    model.save_pretrained(tmp_path)
+    assert torch.equal(load_model(tmp_path).motion_projector.mark, model.motion_projector.mark)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    del weights["motion_projector.mark"]
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"another version of strefer: its motion_projector "):
+        load_model(tmp_path)
+    with pytest.raises(InputError, match="holds no Video LLM"):
+        load_model(tmp_path / "none")
+
+
 def test_likelihoods_of_options_equal_one_at_a_time() -> None:
     from strefer_core.video_llm.answering import VideoLlmAnswerer
     from strefer_core.video_llm.frames import FrameStore
