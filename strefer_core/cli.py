@@ -381,6 +381,7 @@ def evaluate(model: str, as_json: bool, **given: Any) -> None:
     "--add", "others", multiple=True, metavar="NAME=FILE", help="Another set, in the released format."
 )
 @click.option("--weight", "weights", multiple=True, metavar="NAME=NUMBER", help="Of a group or added set.")
+@click.option("--first", multiple=True, metavar="NAME=NUMBER", help="Likewise, for the first steps alone.")
 @click.option("--steps", type=click.IntRange(1), help="Default: one epoch.")
 @click.option("--epochs", default=1.0, show_default=True, type=float)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))

@@ -16,6 +16,7 @@ from strefer_core.training.training import train
 def options(
     dataset: str,
     weights: Sequence[str] = (),
+    first: Sequence[str] = (),
     others: Sequence[str] = (),
     arguments: Sequence[str] = (),
     **given: Any,
@@ -27,6 +28,7 @@ def options(
     return TrainingOptions(
         dataset=source,
         weights={name: _number(name, text) for name, text in _named(weights, "--weight").items()},
+        first_weights={name: _number(name, text) for name, text in _named(first, "--first").items()} or None,
         others={name: Path(text) for name, text in _named(others, "--add").items()},
         arguments={name: _value(text) for name, text in _named(arguments, "--argument").items()},
         **given,

@@ -71,6 +71,8 @@ class Batches(IterableDataset[Batch]):
     share: int = 0
     shares: int = 1
     features: Features | None = None  # of a frozen vision tower: computed once per video
+    opening: Mixture | None = None  # of the first `opening_batches`, in place of `mixture`
+    opening_batches: int = 0
     _starts: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,14 +87,12 @@ class Batches(IterableDataset[Batch]):
                 yield batch
 
     def _numbered(self) -> Iterator[tuple[int, list[int]]]:
-        """Batches by number from `first` on. All epochs have as many batches as the first one, at most."""
-        length = len(self.mixture.epoch(0))
-        epoch, place = divmod(self.first, length)
-        while True:
-            plan = self.mixture.epoch(epoch)
-            for place_now in range(place, length):
-                yield epoch * length + place_now, plan[place_now % len(plan)]
-            epoch, place = epoch + 1, 0
+        """Batches by number from `first` on."""
+        if self.opening is not None:
+            opening = _endless(self.opening, self.first)
+            yield from zip(range(self.first, self.opening_batches), opening, strict=False)
+        start = max(self.first, self.opening_batches)
+        yield from enumerate(_endless(self.mixture, start - self.opening_batches), start)
 
     def batch(self, number: int, records: Sequence[int]) -> Batch | None:
         """The tensors of some records; None where none of them can be used."""
@@ -124,6 +124,17 @@ class Batches(IterableDataset[Batch]):
             return sample
         rng = np.random.default_rng([self.mixture.seed, number, zlib.crc32(sample.sample_id.encode())])
         return replace(sample, regions=tuple(_one_of(region, rng) for region in sample.regions))
+
+
+def _endless(mixture: Mixture, first: int) -> Iterator[list[int]]:
+    """Batches from one on. All epochs have as many as the first one, at most."""
+    length = len(mixture.epoch(0))
+    epoch, place = divmod(first, length)
+    while True:
+        plan = mixture.epoch(epoch)
+        for place_now in range(place, length):
+            yield plan[place_now % len(plan)]
+        epoch, place = epoch + 1, 0
 
 
 def _one_of(region: Region, rng: np.random.Generator) -> Region:

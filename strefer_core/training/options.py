@@ -18,6 +18,8 @@ class TrainingOptions:
     cache: Path | None = None  # decoded frames and prepared records; None: `out`/cache
     others: Mapping[str, Path] = field(default_factory=dict)  # more files, released format, by part's name
     weights: Mapping[str, float] = field(default_factory=dict)  # of the groups and parts; empty: as they come
+    # In the first steps, see `Preset.first_weights`; None: the preset's, {}: no others than later.
+    first_weights: Mapping[str, float] | None = None
     preset: str = "tiny"
     base: Path | None = None  # a trained model to start from; its preset's sizes hold
     vision: Path | None = None  # pre-trained vision tower to start from

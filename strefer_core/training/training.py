@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,15 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
     is_frozen = _aligned(options, preset, model, batches, is_resumed=resumed is not None)
     if is_frozen and preset.caches_features:
         batches.features = Features(_encoder(model))
+    arguments = _arguments(options, preset, steps)
+    per_step = arguments.gradient_accumulation_steps * _world()
+    batches.first = _step_of(resumed) * per_step
+    if first := _first_weights(options, preset, mixture):
+        batches.opening = replace(mixture, weights=first)
+        batches.opening_batches = round(preset.first_share * steps) * per_step
     curve = Curve(options.out / CURVE, advance, _step_of(resumed))
-    _run(options, preset, adapted(model, preset, is_frozen=is_frozen), batches, curve, resumed, steps)
+    rate = preset.aligned_rate if is_frozen else 1.0
+    _run(adapted(model, preset, is_frozen=is_frozen), batches, arguments, curve, resumed, rate)
     return Trained(
         model=options.out / MODEL,
         steps=steps,
@@ -205,27 +212,32 @@ def _aligned(
     return bool(things) or not (preset.trains_vision or preset.align_steps)
 
 
+def _first_weights(options: TrainingOptions, preset: Preset, mixture: Mixture) -> Mapping[str, float]:
+    """Weights of the first steps; of the preset's those of parts that are learned from at all."""
+    if options.first_weights is not None:
+        return options.first_weights
+    shares = mixture.shares()
+    weights = {} if options.base else preset.first_weights
+    return {name: weight for name, weight in weights.items() if shares.get(name)}
+
+
 def _run(
-    options: TrainingOptions,
-    preset: Preset,
     model: VideoLlm,
     batches: Batches,
+    arguments: TrainingArguments,
     curve: Curve,
     resumed: str | None,
-    steps: int,
+    aligned_rate: float,
 ) -> None:
-    """Train from the checkpoint `resumed` on, and save the model."""
-    arguments = _arguments(options, preset, steps)
-    batches.first = (_step_of(resumed) * arguments.gradient_accumulation_steps) * _world()
+    """Train from the checkpoint `resumed` on, and save the model beside the checkpoints."""
     trainer = StreamTrainer(model=model, args=arguments, train_dataset=batches)
-    is_aligned = not any(one.requires_grad for one in model.vision_tower.parameters())
-    trainer.aligned_rate = preset.aligned_rate if is_aligned else 1.0
+    trainer.aligned_rate = aligned_rate
     trainer.remove_callback(PrinterCallback)  # it prints every step, into what `--json` prints
     trainer.add_callback(curve)
     trainer.add_callback(SaveProcessor(batches.processor))
     trainer.train(resume_from_checkpoint=resumed)
     if trainer.is_world_process_zero():
-        _save(trainer, batches.processor, options.out / MODEL)
+        _save(trainer, batches.processor, Path(str(arguments.output_dir)).parent / MODEL)
 
 
 def _resumed(options: TrainingOptions, steps: int) -> str | None:

@@ -73,10 +73,13 @@ class Preset:
     videos_per_batch: int = 8
     questions_per_video: int = 1
     align_steps: int = 0  # of `training.aligning`, before the vision tower is frozen
-    aligned_rate: float = (
-        1.0  # of what was aligned, over the learning rate: else words that are learned apart
-    )
-    # there fall together again before anything is known to tell them by
+    # Of what was aligned, over the learning rate: words that were told apart there ("left" and "right") fall
+    # together again at the full rate, before anything is known to tell them by.
+    aligned_rate: float = 1.0
+    # Weights of the groups for the first share of the steps of a training from scratch: what must be read off
+    # regions is drowned by other tasks if it does not come first.
+    first_weights: dict[str, float] = field(default_factory=dict)
+    first_share: float = 0.4
     caches_features: bool = False  # what a frozen tower sees is kept in memory
     vocabulary: int = 0  # of the tokenizer that is trained on the data; 0: a pre-trained one's
     arguments: dict[str, Any] = field(default_factory=dict)  # of transformers' TrainingArguments
@@ -121,6 +124,7 @@ PRESETS: dict[str, Preset] = {
         loss_per="answer",
         align_steps=250,
         aligned_rate=0.1,
+        first_weights={"G3": 1.0, "G7": 1.5},
         caches_features=True,
         mask_frames="all",
         learning_rate=3e-3,

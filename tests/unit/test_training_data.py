@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from strefer_core.errors import ConfigError, InputError
+from strefer_core.training.batches import Batches
 from strefer_core.training.mixing import Mixture
 from strefer_core.training.reading import Skipped, index, prepare
 from tests.training_data import record, write_released, write_version
@@ -101,6 +104,26 @@ def test_the_plan_depends_on_seed_and_epoch_alone() -> None:
     assert mixture(seed=3).epoch(5) == mixture(seed=3).epoch(5)
     assert mixture(seed=3).epoch(5) != mixture(seed=3).epoch(6)
     assert mixture(seed=3).epoch(5) != mixture(seed=4).epoch(5)
+
+
+def test_the_first_batches_are_of_their_own_mixture_wherever_one_begins() -> None:
+    class Numbered(Batches):
+        def batch(self, number: int, records: Sequence[int]) -> Any:
+            return number, list(records)
+
+    def some(first: int) -> list[Any]:
+        always, opening = mixture(), mixture(weights={"base": 1.0})
+        stream = Numbered(
+            sources=[], videos={}, store=None, processor=None, mixture=always, mask_frames="all",
+            most_tokens=0, skipped=Skipped(0.0), first=first, opening=opening, opening_batches=4,
+        )  # type: ignore[arg-type]  # fmt: skip
+        return list(islice(stream, 8 - first))
+
+    found = some(0)
+    assert [number for number, _ in found] == list(range(8))
+    assert all(record >= 90 for number, records in found if number < 4 for record in records)
+    assert [records for _, records in found[4:]] == mixture().epoch(0)[:4]
+    assert [some(first) for first in (2, 6)] == [found[2:], found[6:]]
 
 
 def test_alike_lengths_come_together() -> None:
