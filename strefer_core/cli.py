@@ -413,20 +413,22 @@ def train(as_json: bool, **given: Any) -> None:
 @click.option("--add", "others", multiple=True, metavar="NAME=FILE", help="Another set: the base recipe.")
 @click.option("--variant", "named", multiple=True, metavar="NAME=FOLDER", help="Of the study dataset.")
 @click.option("--preset", default="tiny", show_default=True, type=click.Choice(["tiny", "phi3", "qwen3"]))
+@click.option("--weight", "weights", multiple=True, metavar="NAME=NUMBER", help="Of a group or added set.")
 @click.option("--steps", type=click.IntRange(1), help="Default: one epoch.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="So many: 0, 1, 2, ...")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Trainings at once.")
 @click.option("--draws", default=16, show_default=True, type=click.IntRange(2), help="Of mixtures.")
 @click.option("--region", "region_mode", default="connector", show_default=True, help="Or som, none.")
 @click.option("--time-tokens", "time_mode", default="31", show_default=True, help="Or ours, text, number.")
 @as_json
 @loads_models
-def ablate(name: Any, bench: Path, as_json: bool, **given: Any) -> None:
+def ablate(name: Any, bench: Path, jobs: int, as_json: bool, **given: Any) -> None:
     """Train variants side by side, with seeds and intervals: groups, leave-one-out, time-tokens, region,
     dataset (filtered or not, pronouns or not), mixture (and which one a regression proposes)."""
     from strefer_core.commands import ablate as command
 
     asked = command.study(name, bench=bench, **given)
-    command.run(asked, bench, name=name, as_json=as_json)
+    command.run(asked, bench, name=name, jobs=jobs, as_json=as_json)
 
 
 @main.command()

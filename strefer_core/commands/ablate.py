@@ -7,9 +7,11 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from strefer_core.commands.train import number
 from strefer_core.console import emit, progress, say, table
 from strefer_core.errors import ConfigError
 from strefer_core.evaluation.running import EvalOptions, evaluate
@@ -29,6 +31,7 @@ def study(
     dataset: Path,
     named: Sequence[str],
     others: Sequence[str],
+    weights: Sequence[str],
     seeds: int,
     draws: int,
     out: Path,
@@ -37,7 +40,10 @@ def study(
 ) -> Study:
     """The study as typed. Raises ConfigError where it makes no sense."""
     added = {key: Path(text) for key, text in _pairs(others, "--add").items()}
-    options = TrainingOptions(dataset=dataset, others=added, out=out, cache=out / "cache", **given)
+    weighed = {key: number(key, text) for key, text in _pairs(weights, "--weight").items()}
+    options = TrainingOptions(
+        dataset=dataset, others=added, weights=weighed, out=out, cache=out / "cache", **given
+    )
     datasets = {key: Path(text) for key, text in _pairs(named, "--variant").items()}
     found = variants(name, shares(options), datasets=datasets, draws=draws)
     told = {"study": name, "bench": bench, "options": asdict(options), "variants": [asdict(v) for v in found]}
@@ -45,34 +51,38 @@ def study(
 
 
 def shares(options: TrainingOptions) -> dict[str, float]:
-    """Share of each part of the data, as it comes."""
+    """Share of each part of the data, as it comes or is weighed."""
     sources = [("", options.dataset), *sorted(options.others.items())]
     lines = [prepare(path, options.out / "cache" / "records", part) for part, path in sources]
     mixture = Mixture(
         groups=[group for one in lines for group in one.groups],
         videos=[video for one in lines for video in one.videos],
         words=lines[0].words,
+        weights=options.weights,
     )
     return mixture.shares()
 
 
-def run(asked: Study, bench: Path, *, name: StudyName, as_json: bool) -> None:
+def run(asked: Study, bench: Path, *, name: StudyName, jobs: int, as_json: bool) -> None:
     """Run, write the page with its table and figure, and report."""
     with progress() as bars:
         task = bars.add_task(f"ablate {name}", total=len(asked.variants) * len(asked.seeds))
         runs = run_study(
             asked,
             train,
-            lambda model, folder: evaluate(
-                EvalOptions(model=str(model), bench="world", data=bench, out_dir=folder)
-            ),
+            partial(_evaluated, bench),
             lambda done, total: bars.update(task, completed=done, total=total),
+            jobs,
         )
     found = report.rows(runs)
     more = proposal(runs) if name == "mixture" else []
     write(asked.out, name, found, more)
     emit({"rows": report.plain(found), "more": more}, as_json=as_json, human=_table(found))
     say(f"  page: {asked.out / 'README.md'}")
+
+
+def _evaluated(bench: Path, model: Path, folder: Path) -> dict[str, Any]:
+    return evaluate(EvalOptions(model=str(model), bench="world", data=bench, out_dir=folder))
 
 
 def proposal(runs: Sequence[Run]) -> list[str]:

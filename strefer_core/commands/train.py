@@ -27,8 +27,8 @@ def options(
     source = Path(dataset) if Path(dataset).exists() else _exported(dataset, folder)
     return TrainingOptions(
         dataset=source,
-        weights={name: _number(name, text) for name, text in _named(weights, "--weight").items()},
-        first_weights={name: _number(name, text) for name, text in _named(first, "--first").items()} or None,
+        weights={name: number(name, text) for name, text in _named(weights, "--weight").items()},
+        first_weights={name: number(name, text) for name, text in _named(first, "--first").items()} or None,
         others={name: Path(text) for name, text in _named(others, "--add").items()},
         arguments={name: _value(text) for name, text in _named(arguments, "--argument").items()},
         **given,
@@ -75,7 +75,7 @@ def _named(given: Sequence[str], option: str) -> Mapping[str, str]:
     return {name: text for name, _, text in pairs}
 
 
-def _number(name: str, text: str) -> float:
+def number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from strefer_core.errors import ConfigError
 from strefer_core.experiments.studies import Variant
+from strefer_core.probe.pool import run_all
 from strefer_core.training.options import Trained, TrainingOptions
 
 RUNS = "runs.jsonl"
@@ -54,24 +57,34 @@ class Run:
 
 
 def run_study(
-    study: Study, train: Train, evaluate: Evaluate, advance: Advance = lambda *_: None
+    study: Study, train: Train, evaluate: Evaluate, advance: Advance = lambda *_: None, jobs: int = 1
 ) -> list[Run]:
     """Run what is not there yet, seed by seed, so that an early look compares all variants.
 
-    A training that was cut off goes on where it stopped; models are dropped once they are evaluated.
+    A training that was cut off goes on where it stopped; models are dropped once they are evaluated. With
+    more `jobs` than one so many run at once, each with its share of the cores.
 
-    Raises as `train` and `evaluate` do, and ConfigError where the folder holds another study.
+    Raises as `train` and `evaluate` do, WorkerLost where a process died, and ConfigError where the folder
+    holds another study.
     """
     _claim(study)
-    done = {one.key: one for one in read_runs(study.out / RUNS)}
+    _mend(study.out / RUNS)
+    done = {one.key for one in read_runs(study.out / RUNS)}
     wanted = [(variant, seed) for seed in study.seeds for variant in study.variants]
-    for number, (variant, seed) in enumerate(wanted, start=1):
-        if (variant.name, seed) not in done:
-            run = _run(study, variant, seed, train, evaluate)
-            done[run.key] = run
-            _append(study.out / RUNS, run)
-        advance(number, len(wanted))
-    return [done[variant.name, seed] for variant, seed in wanted]
+    left = [(variant, seed) for variant, seed in wanted if (variant.name, seed) not in done]
+    before, work = len(wanted) - len(left), partial(_kept, study, train, evaluate, jobs)
+    advance(before, len(wanted))
+    run_all(work, left, jobs, lambda now, _: advance(before + now, len(wanted)))
+    found = {one.key: one for one in read_runs(study.out / RUNS)}
+    return [found[variant.name, seed] for variant, seed in wanted]
+
+
+def _kept(study: Study, train: Train, evaluate: Evaluate, jobs: int, wanted: tuple[Variant, int]) -> None:
+    if jobs > 1:
+        import torch
+
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    _append(study.out / RUNS, _run(study, *wanted, train, evaluate))
 
 
 def _run(study: Study, variant: Variant, seed: int, train: Train, evaluate: Evaluate) -> Run:
@@ -102,8 +115,20 @@ def _claim(study: Study) -> None:
 
 
 def _append(path: Path, run: Run) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(vars(run), ensure_ascii=False) + "\n")
+    """In one write: the lines of several processes do not mix."""
+    line = (json.dumps(vars(run), ensure_ascii=False) + "\n").encode()
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(file, line)
+    finally:
+        os.close(file)
+
+
+def _mend(path: Path) -> None:
+    """Drop a last line that was cut off, so that the next one is not written behind it."""
+    if path.exists():
+        text = path.read_bytes()
+        path.write_bytes(text[: text.rfind(b"\n") + 1])
 
 
 def read_runs(path: Path) -> list[Run]:

@@ -102,6 +102,21 @@ def test_a_study_that_was_cut_off_goes_on(tmp_path: Path) -> None:
     with (tmp_path / RUNS).open("a") as file:
         file.write('{"variant": "te')  # a line that a kill cut off
     assert [one.key for one in read_runs(tmp_path / RUNS)] == [("31", 0), ("text", 0), ("31", 1)]
+    again = Trainer()
+    assert len(run_study(study(tmp_path), again, evaluated)) == 4
+    assert again.trained == [("text", 1)]
+
+
+def test_several_at_once_are_the_same_study(tmp_path: Path) -> None:
+    shown: list[tuple[int, int]] = []
+    runs = run_study(study(tmp_path), trained, evaluated, lambda *now: shown.append(now), jobs=2)
+    assert [one.key for one in runs] == [("31", 0), ("text", 0), ("31", 1), ("text", 1)]
+    assert shown == [(done, 4) for done in range(5)]
+    assert len(read_runs(tmp_path / RUNS)) == 4
+
+
+def trained(options: TrainingOptions) -> Trained:
+    return Trainer()(options)
 
 
 def test_runs_are_kept_and_models_are_not(tmp_path: Path) -> None:
