@@ -15,91 +15,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from strefer_core import data_model as dm
-from strefer_core.audit.perceiving import Running, perceive
-from strefer_core.backends.world import Noise
-from strefer_core.config import PipelineConfig
+from benchmarks import learning_data
 from strefer_core.evaluation import asking, figures, world_bench, world_report
 from strefer_core.evaluation.items import RIGHT, SHIFTED, SHUFFLED, Condition, Item, WorldBench
 from strefer_core.evaluation.results import Result, ResultsFile
-from strefer_core.pipeline import Filtered
-from strefer_core.probe.pool import one_thread, run_all
-from strefer_core.probe.videos import NONE, WorldVideo, knobs_of, load_checked
-from strefer_core.released_format import to_record
+from strefer_core.probe.pool import run_all
+from strefer_core.probe.videos import NONE
 
-LEARNED_SEED, HELD_OUT_SEED = 11, 7
-PAIRS_PER_VIDEO = 120
 WEIGHTS = {"G1": 0.2, "G2": 0.2, "G3": 2.0, "G4": 0.7, "G5": 1.0, "G6": 0.4, "G7": 3.0, "G8": 0.2}
 """Of the groups: what happens when is learned slowest, since wording gives nothing away of it."""
-
-
-# --- the data -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Written:
-    """One video's share of a dataset: records in the released format, and their lines with provenance."""
-
-    records: list[dict[str, Any]]
-    lines: list[dict[str, Any]]
-
-
-def write_pairs(video: WorldVideo) -> Written | None:
-    """Render a video and write its pairs from the truth; None where a stage filters it."""
-    with one_thread():
-        path = video.fetch()
-        config = PipelineConfig()
-        instructions = config.instructions.model_copy(update={"max_per_video": PAIRS_PER_VIDEO})
-        config = config.model_copy(update={"instructions": instructions})
-        running = Running.of(path, load_checked(path), config, Noise(), 0)
-        try:
-            perceive(running, "world")
-            running.run("transcript", dm.TranscriptResult)
-            written = running.run("instructions", dm.InstructionsResult).instructions
-        except Filtered:
-            return None
-    masklets = {one.entity_id: one for one in running.result("masklets", dm.MaskletsResult).masklets}
-    return Written(
-        records=[to_record(item, path.name, masklets) for item in written],
-        lines=[asdict(item) for item in written],
-    )
-
-
-def write_dataset(folder: Path, videos: int, knobs: str) -> None:
-    """A world and its pairs, as an exported version lies in its folder; one that is there is kept."""
-    if (folder / "instructions.jsonl").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = [
-        WorldVideo(seed=LEARNED_SEED, index=index, knobs=knobs_of(knobs, LEARNED_SEED, index), folder=folder)
-        for index in range(videos)
-    ]
-    made = [one for one in run_all(write_pairs, wanted, os.cpu_count() or 1) if one]
-    records = [json.dumps(record) for one in made for record in one.records]
-    (folder / "instructions.json").write_text("[\n" + ",\n".join(records) + "\n]\n", "utf-8")
-    lines = "".join(json.dumps(line) + "\n" for one in made for line in one.lines)
-    (folder / "instructions.jsonl").write_text(lines, "utf-8")
-
-
-def held_out(folder: Path, videos: int, knobs: str) -> WorldBench:
-    """The bench of other videos; one that is there is kept."""
-    path = folder / world_bench.BENCH_FILE
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        options = world_bench.WorldBenchOptions(seed=HELD_OUT_SEED, videos=videos, knobs=knobs)
-        world_bench.save(world_bench.build(options, folder), path)
-    return world_bench.load(path)
 
 
 # --- training and asking ------------------------------------------------------------------------------------
@@ -213,8 +147,8 @@ def measure(
 ) -> dict[str, Any]:
     """Make the worlds, train once per seed, and ask."""
     begun = time.perf_counter()
-    write_dataset(folder / "learned", videos, knobs)
-    bench = held_out(folder / "held_out", asked_about, knobs)
+    learning_data.learned(folder / "learned", videos, knobs)
+    bench = learning_data.held_out(folder / "held_out", asked_about, knobs)
     made_s, made_cpu_s = time.perf_counter() - begun, _cpu_s() + _cpu_s(resource.RUSAGE_CHILDREN)
     # All at once: three seeds that share two cores are done sooner than two and then one.
     runs = run_all(partial(run, folder=folder, steps=steps), range(seeds), seeds)
