@@ -123,6 +123,7 @@ class Masklet:
     colour_margin: float | None = None  # mean share of that colour minus that of the strongest other, -1..1
     # Share of the frames looked at with a patch of that colour and about that size on no masklet, 0..1.
     alike_share: float | None = None
+    strewn_patches: float | None = None  # likewise of any colour, mean number on a frame
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,13 @@ from strefer_core import data_model as dm
 from strefer_core.appearance import Histogram, colour_index, histogram, similarity
 from strefer_core.backends.interfaces import Detection, Footage
 from strefer_core.cascades.anchors import NAMES, picture_sharpness
-from strefer_core.cascades.colour_evidence import alike_share, colour_agreement, colour_margin, shares_of
+from strefer_core.cascades.colour_evidence import (
+    alike_share,
+    colour_agreement,
+    colour_margin,
+    shares_of,
+    strewn_patches,
+)
 from strefer_core.cascades.steps import box_iou
 from strefer_core.masks import tight_box
 
@@ -36,6 +42,7 @@ class BirthQuality:
     colour_agreement: float | None
     colour_margin: float | None
     alike_share: float | None
+    strewn_patches: float | None
 
 
 def measure(
@@ -68,6 +75,7 @@ def measure(
         colour_agreement=colour_agreement(shares, named[1]),
         colour_margin=colour_margin(shares, named[1]),
         alike_share=alike_share(footage, masks, taken, colour=named[1], noun=named[0]),
+        strewn_patches=strewn_patches(footage, masks, taken),
     )
 
 

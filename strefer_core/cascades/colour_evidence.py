@@ -21,7 +21,8 @@ Masks = NDArray[np.bool_]  # (F, H, W) on the sampled frames
 
 _WORST = 0.1  # share of the frames that count as its worst
 _LOOKS = 12  # frames that are searched for something else of the colour
-_LEAST_AREA, _MOST_AREA = 1 / 40, 3.0  # of the mask's: a name without a size fits small ones as well
+_LEAST_AREA, _MOST_AREA = 1 / 100, 3.0  # of the mask's: a name without a size fits small ones as well
+_STREWN_LOOKS = 3
 _LEAST_PX = 40  # of working size: smaller ones are grain
 _LEAST_EXTENT = 0.35  # of its box: a thing fills it, a strip of meadow or the rim of a wall does not
 _RIM_PX = 7  # around masks, where their own colours spill over
@@ -78,6 +79,31 @@ def alike_share(footage: Footage, masks: Masks, taken: Masks, colour: str | None
     place = COLOUR_NAMES.index(colour)
     patches = (_patches(footage.images[footage.sampled[i]], taken[i], place, typical) for i in looks)
     return float(np.mean([any(_may_be(noun, patch) for patch in found) for found in patches]))
+
+
+def strewn_patches(footage: Footage, masks: Masks, taken: Masks) -> float | None:
+    """Patches of any colour per frame looked at, about as large as the entity, on no masklet.
+
+    Where there are many, one of the entity's colour among them is decor rather than a second one. Arguments
+    as of `alike_share`; None for a track that is never visible.
+    """
+    areas = masks.sum(axis=(1, 2))
+    if not areas.any():
+        return None
+    typical = float(np.median(areas[areas > 0]))
+    looks = np.unique(np.linspace(0, len(masks) - 1, _STREWN_LOOKS).round().astype(int))
+    return float(
+        np.mean(
+            [
+                sum(
+                    1
+                    for place in range(len(COLOUR_NAMES))
+                    for _ in _patches(footage.images[footage.sampled[i]], taken[i], place, typical)
+                )
+                for i in looks
+            ]
+        )
+    )
 
 
 def taken_by(masks: Sequence[Masks]) -> Masks:

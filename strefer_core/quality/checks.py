@@ -98,6 +98,9 @@ _MASKLET = {
     "alike_share": _check(
         "masklet", "note", ">", 0.3, "share of the looks with a patch of that colour and size on no masklet"
     ),
+    "strewn_patches": _check(
+        "masklet", "note", ">", 15, "patches of any colour and of its size on no masklet, per frame"
+    ),
 }
 _SEGMENT = {
     "text_without_mask": _check("transcript_segment", "rule", ">", 0, "1: told, but no frame shows it"),

@@ -24,7 +24,8 @@ is monotone in them. The others may mean either."""
 
 _TRACK = tuple(name for name, check in CHECKS.items() if check.object_kind == "masklet")
 _NAMING = (
-    "alike_share", "colour_agreement", "colour_margin", "area_share", "assignment_score", "assignment_margin",
+    "alike_share", "strewn_patches", "colour_agreement", "colour_margin", "area_share", "assignment_score",
+    "assignment_margin",
 )  # fmt: skip
 _SEGMENT = ("action_unseen_share", "direction_agreement", "sample_agreement")
 _PAIR = tuple(

@@ -82,6 +82,7 @@ def signals(masklet: dm.Masklet, tracks: Tracks) -> dict[str, float]:
         "colour_agreement": masklet.colour_agreement,
         "colour_margin": masklet.colour_margin,
         "alike_share": masklet.alike_share,
+        "strewn_patches": masklet.strewn_patches,
     }
     return {name: float(value) for name, value in found.items() if value is not None}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
@@ -166,6 +168,7 @@ def look(
     way: tuple[float, float] = (0.0, 0.0),
     person: float = 0.0,
     pattern: str | None = None,
+    moves: Sequence[str] = (),
 ) -> Look:
     shares = np.zeros(len(COLOUR_NAMES))
     shares[COLOUR_NAMES.index(colour)] = 1.0
@@ -173,6 +176,7 @@ def look(
     return Look(
         colours=shares, patterns=patterns, shapes={shape: 1.0} if shape else {}, person=person,
         area_px=area_px, visible=1.0, active=1.0, start=(x, 0.5), way=way,
+        moves=frozenset(moves),
     )  # fmt: skip
 
 
@@ -189,6 +193,10 @@ def look(
             [look(way=(0.5, 0)), look(way=(-0.5, 0))],
             ["the red circle that moves right", "the red circle that moves left"],
         ),
+        (
+            [look(way=(0.5, 0), moves=("right",)), look(way=(0, 0.5), moves=("down", "right"))],
+            [None, "the red circle that moves down"],
+        ),  # both go right for a while
         ([look(x=0.8), look(x=0.1)], ["the red circle on the right", "the red circle on the left"]),
         (
             [look(pattern="plain"), look(pattern="striped")],

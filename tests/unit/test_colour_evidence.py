@@ -13,6 +13,7 @@ from strefer_core.cascades.colour_evidence import (
     colour_agreement,
     colour_margin,
     shares_of,
+    strewn_patches,
     taken_by,
 )
 from tests.painted import footage
@@ -82,6 +83,13 @@ def test_a_patch_far_larger_or_smaller_is_no_rival() -> None:
     shown.images[:, 10:90, 60:150] = RED
     shown.images[:, 10:16, 30:36] = RED
     assert alike_share(shown, own, own, "red", "object") == 0.0
+
+
+def test_what_is_strewn_about_is_counted_whatever_its_colour() -> None:
+    shown, own = film((HERE, RED), (THERE, BLUE), ((100, 70), ORANGE)), masks_at(HERE)
+    assert strewn_patches(shown, own, own) == 2
+    assert strewn_patches(shown, own, taken_by([own, masks_at(THERE)])) == 1
+    assert strewn_patches(shown, np.zeros_like(own), own) is None
 
 
 def test_a_name_without_a_known_colour_says_nothing() -> None:

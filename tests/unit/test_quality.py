@@ -49,7 +49,7 @@ def test_sound_results_pass_whole() -> None:
 SOMETIMES = {
     # No rival, no look of a detector, no loss, no pixels; no action, no move; asked once.
     "assignment_margin", "assignment_score", "redetection_share", "loss_sharpness", "appearance_similarity",
-    "colour_agreement", "colour_margin", "alike_share",
+    "colour_agreement", "colour_margin", "alike_share", "strewn_patches",
     "action_unseen_share", "direction_agreement", "sample_agreement",
     # No interval is asked about; no thing comes or goes.
     "window_frames", "window_hidden_share", "border_gap_s",

@@ -21,6 +21,7 @@ _LOOKS = 16  # frames that are looked at closely
 _PERSON_SCORE = 0.35
 _PERSON_FRAMES = 0.2  # HOG knows walking and standing only, so a few agreeing frames are enough
 _SHAPE_FRAMES = 0.5
+_MOVES = 0.02  # frame widths: so far it may be said to go somewhere
 _WHOLE = 0.6  # of the median area: smaller masks show a part
 
 
@@ -37,6 +38,7 @@ class Look:
     active: float  # share of visible frames on which it visibly changes
     start: tuple[float, float]  # first centre, in shares of the frame's sides
     way: tuple[float, float]  # from first to last centre, camera motion taken out, in frame widths
+    moves: frozenset[str]  # "left", "right", "up", "down": where it goes at any time
 
     @property
     def colour(self) -> str:
@@ -126,6 +128,7 @@ class Album:
             active=float(np.mean([self._scene.moving[t][self._masks[t]].mean() > 0.03 for t in frames])),
             start=(float(start[0] / width), float(start[1] / height)),
             way=self._way,
+            moves=self._moves,
         )
 
     def _glance(self, t: int) -> Glance:
@@ -135,13 +138,27 @@ class Album:
 
     @cached_property
     def _way(self) -> tuple[float, float]:
-        """Displacement within the shot in which the thing is seen longest, in frame widths."""
+        """From the first to the last place."""
+        dx, dy = self._places[-1] - self._places[0]
+        return float(dx), float(dy)
+
+    @cached_property
+    def _moves(self) -> frozenset[str]:
+        """Directions of which some stretch of the way goes at least `_MOVES`."""
+        found = set()
+        for axis, (back, forth) in enumerate((("left", "right"), ("up", "down"))):
+            along = self._places[:, axis]
+            if (along - np.minimum.accumulate(along)).max() >= _MOVES:
+                found.add(forth)
+            if (np.maximum.accumulate(along) - along).max() >= _MOVES:
+                found.add(back)
+        return frozenset(found)
+
+    @cached_property
+    def _places(self) -> NDArray[np.float64]:
+        """(n, 2) centres within the shot in which the thing is seen longest, in frame widths."""
         shots = [int(self._scene.shot[t]) for t in self.seen]
         main = Counter(shots).most_common(1)[0][0]
         inside = [t for t, shot in zip(self.seen, shots, strict=True) if shot == main]
-        ends = [
-            self._scene.to_reference[t] @ np.append(centre(self._masks[t]), 1)
-            for t in (inside[0], inside[-1])
-        ]
-        dx, dy = (ends[1] - ends[0])[:2] / self._masks.shape[2]
-        return float(dx), float(dy)
+        places = [self._scene.to_reference[t] @ np.append(centre(self._masks[t]), 1) for t in inside]
+        return np.asarray(places)[:, :2] / self._masks.shape[2]

@@ -107,7 +107,13 @@ def _clear_pattern(look: Look) -> str | None:
 
 
 def _directions(looks: Sequence[Look], group: list[int]) -> Qualifiers:
-    return _single(group, "direction", lambda place: looks[place].direction)
+    """Of things that go where no other one of the group ever goes, not for a moment."""
+    found: Qualifiers = {}
+    for place in group:
+        goes = looks[place].direction
+        if goes and not any(goes in looks[other].moves for other in group if other != place):
+            found[place] = ("direction", goes)
+    return found
 
 
 def _sides(looks: Sequence[Look], group: list[int]) -> Qualifiers:
