@@ -117,6 +117,8 @@ class JobTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "operators.jobs.JobTrigger", {"job_id": self.job_id, "queue": self.queue}
 
+    # Logged in threads, as in `triggers.StageTrigger`.
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         resender = asyncio.create_task(self._send_lost_again())
         try:
@@ -124,7 +126,7 @@ class JobTrigger(BaseTrigger):
         finally:
             resender.cancel()
         if message := failure(job):
-            self.log.error("%s", message)
+            await asyncio.to_thread(self.log.error, "%s", message)
             yield TaskFailedEvent(xcoms={"failure": message})
         else:
             yield TaskSuccessEvent(xcoms={"return_value": job.result or {}})
@@ -150,12 +152,14 @@ class JobTrigger(BaseTrigger):
             try:
                 is_idle = await asyncio.to_thread(self._is_idle)
                 if is_idle and was_idle:
-                    self.log.warning("job=%s sending its lost message again", self.job_id)
+                    await asyncio.to_thread(
+                        self.log.warning, "job=%s sending its lost message again", self.job_id
+                    )
                     await asyncio.to_thread(self._send)
                     is_idle = False
                 was_idle = is_idle
             except StoreError as error:  # Postgres or the broker is away: look again later
-                self.log.warning("cannot look for a lost message: %s", error)
+                await asyncio.to_thread(self.log.warning, "cannot look for a lost message: %s", error)
 
     def _find(self) -> Job | None:
         from strefer_core import worker

@@ -117,6 +117,10 @@ class StageTrigger(BaseTrigger):
         names = ("batch_id", "stage", "config", "failure_tolerance", "urgency")
         return "operators.triggers.StageTrigger", {name: getattr(self, name) for name in names}
 
+    # What is logged is written in threads. Airflow's triggerer reads the pipe of the logs between its
+    # messages to us: a full one that stopped our event loop would stop both for good, as it did with
+    # hundreds of triggers.
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         resender = asyncio.create_task(self._send_lost_again())
         try:
@@ -125,10 +129,12 @@ class StageTrigger(BaseTrigger):
             resender.cancel()
         outcome = await asyncio.to_thread(self._outcome)
         if message := verdict(self.stage, outcome, self.failure_tolerance):
-            self.log.error("%s", message)
+            await asyncio.to_thread(self.log.error, "%s", message)
             yield TaskFailedEvent(xcoms={"failure": message})
         else:
-            self.log.info("stage=%s batch=%s %s", self.stage, self.batch_id, counts(outcome))
+            await asyncio.to_thread(
+                self.log.info, "stage=%s batch=%s %s", self.stage, self.batch_id, counts(outcome)
+            )
             yield TaskSuccessEvent(xcoms={"return_value": counts(outcome)})
 
     async def on_kill(self) -> None:
@@ -143,11 +149,13 @@ class StageTrigger(BaseTrigger):
                 idle = await asyncio.to_thread(self._idle)
                 lost = suspects & idle
                 if lost:
-                    self.log.warning("stage=%s sending %d lost messages again", self.stage, len(lost))
+                    await asyncio.to_thread(
+                        self.log.warning, "stage=%s sending %d lost messages again", self.stage, len(lost)
+                    )
                     await asyncio.to_thread(self._send, lost)
                 suspects = idle - lost
             except StoreError as error:  # Postgres or the broker is away: look again later
-                self.log.warning("cannot look for lost messages: %s", error)
+                await asyncio.to_thread(self.log.warning, "cannot look for lost messages: %s", error)
 
     def _idle(self) -> set[tuple[str, str]]:
         """Unfinished requests that no process works on, while the queue is empty."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -223,6 +224,34 @@ def test_the_trigger_ends_the_task(
     catalog.batches[trigger.batch_id][1].clear()
     (event,) = events(trigger)
     assert isinstance(event, event_type)
+
+
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_a_log_that_nobody_reads_does_not_stop_the_event_loop(
+    catalog: FakeCatalog, sent: list[str], status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's triggerer and its runner would wait for each other for ever."""
+    trigger = deferred(operator(video_ids=["a"]))
+    catalog.settle("a", "videos", status, reason="x", error_class="E")
+    catalog.batches[trigger.batch_id][1].clear()
+    is_read = threading.Event()
+
+    class FullPipe:
+        def info(self, *_: object) -> None:
+            assert is_read.wait(20)
+
+        error = info
+
+    monkeypatch.setattr(StageTrigger, "log", FullPipe())
+
+    async def others_go_on() -> None:
+        ending = asyncio.ensure_future(anext(aiter(trigger.run())))
+        await asyncio.sleep(0.3)
+        assert not ending.done()
+        is_read.set()
+        await asyncio.wait_for(ending, 10)
+
+    asyncio.run(asyncio.wait_for(others_go_on(), 15))
 
 
 def test_one_poll_serves_all_batches_and_outlives_an_absent_database(
