@@ -100,10 +100,10 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage(name="videos", version=1, queue="cpu", needs=(), result_type=dm.VideosResult),
         Stage(name="clips", version=2, queue="cpu", needs=("videos",), result_type=dm.ClipsResult),
-        Stage(name="entities", version=1, queue="llm", needs=("videos",), result_type=dm.EntitiesResult),
+        Stage(name="entities", version=2, queue="llm", needs=("videos",), result_type=dm.EntitiesResult),
         Stage(
             name="masklets",
-            version=4,
+            version=5,
             queue="gpu",
             needs=("videos", "entities"),
             result_type=dm.MaskletsResult,
@@ -117,14 +117,14 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="instructions",
-            version=3,
+            version=4,
             queue="llm",
             needs=("videos", "clips", "entities", "masklets", "transcript"),
             result_type=dm.InstructionsResult,
         ),
         Stage(
             name="quality",
-            version=4,
+            version=5,
             queue="cpu",
             needs=("videos", "clips", "entities", "masklets", "transcript", "instructions"),
             result_type=dm.QualityResult,

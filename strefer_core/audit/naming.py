@@ -37,6 +37,7 @@ class _Words:
     size: str | None
     side: str | None
     way: str | None
+    is_moving: bool
 
 
 class Naming:
@@ -60,7 +61,7 @@ class Naming:
         found = found or _by_comparison(alike, words.size)
         if words.side:
             found = self._on_side(found, words.side)
-        if words.way:
+        if words.way or words.is_moving:
             found = [one for one in found if self._goes(one, words.way)]
         return tuple(found)
 
@@ -81,7 +82,7 @@ class Naming:
         seen = np.flatnonzero(track.seen)
         return float(track.middles[seen[0], 1, 0]) if len(seen) else float("nan")
 
-    def _goes(self, one: Figure, way: str) -> bool:
+    def _goes(self, one: Figure, way: str | None) -> bool:
         deed = Deed(kind="move", direction=way)
         return isinstance(one, TrueEntity) and self._sayable.could_say(
             deed, one.entity_id, self._scene.whole, "sometime"
@@ -109,7 +110,8 @@ def _parse(text: str) -> _Words:
     *before, noun = found["head"].split() or [""]
     said = {*before, *([found["colour"]] if found["colour"] else [])}
     size = next((word for word in _SIZES if word in said), None)
-    return _Words(noun, frozenset(said - {size}), size, found["side"], found["way"])
+    looks = frozenset(said - {size, "moving"})
+    return _Words(noun, looks, size, found["side"], found["way"], "moving" in said)
 
 
 def _looks(one: Figure, words: _Words) -> bool:

@@ -15,19 +15,29 @@ from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
 from strefer_core.appearance import Histogram, colour_index, histogram, similarity
+from strefer_core.backends.classical.alike import alike_share, strewn_patches
 from strefer_core.backends.interfaces import Detection, Footage
 from strefer_core.cascades.anchors import NAMES, picture_sharpness
-from strefer_core.cascades.colour_evidence import (
-    alike_share,
-    colour_agreement,
-    colour_margin,
-    shares_of,
-    strewn_patches,
-)
+from strefer_core.cascades.colour_evidence import colour_agreement, colour_margin, shares_of
 from strefer_core.cascades.steps import box_iou
 from strefer_core.masks import tight_box
 
 _AGREES = 0.5  # IoU of a new box with the mask's box
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """What an entity's name says of how it looks."""
+
+    noun: str
+    colour: str | None
+    is_moving: bool  # it says that the entity moves, whatever else looks like it
+
+    @classmethod
+    def of(cls, entity: dm.Entity) -> Named:
+        said = dict(entity.attributes)
+        is_moving = "direction" in said or "motion" in said
+        return cls(noun=entity.noun, colour=said.get("colour"), is_moving=is_moving)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +61,7 @@ def measure(
     taken: NDArray[np.bool_],
     boxes: Mapping[int, Sequence[Detection]],
     noun: int,
-    named: tuple[str, str | None],
+    named: Named,
 ) -> BirthQuality:
     """Measure the masks of one entity.
 
@@ -61,7 +71,7 @@ def measure(
         taken: likewise, of all entities together.
         boxes: of the frames that the detector looked at, by index.
         noun: place of the entity's noun in the boxes' `noun_scores`.
-        named: noun and colour of its name; None: it tells no colour.
+        named: what it is called.
     """
     own = [tight_box(mask) for mask in masks]
     areas = [int(np.count_nonzero(mask)) for mask in masks]
@@ -72,9 +82,9 @@ def measure(
         position_jump=position_jump(own),
         loss_sharpness=loss_sharpness(footage, areas),
         appearance_similarity=appearance_similarity(footage, masks),
-        colour_agreement=colour_agreement(shares, named[1]),
-        colour_margin=colour_margin(shares, named[1]),
-        alike_share=alike_share(footage, masks, taken, colour=named[1], noun=named[0]),
+        colour_agreement=colour_agreement(shares, named.colour),
+        colour_margin=colour_margin(shares, named.colour),
+        alike_share=alike_share(footage, masks, taken, named.colour, named.noun, is_moving=named.is_moving),
         strewn_patches=strewn_patches(footage, masks, taken),
     )
 

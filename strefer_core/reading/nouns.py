@@ -33,6 +33,7 @@ _MARKING = frozenset(("in", "at", "marked", "inside", "the"))
 _MAX_WORDS = 400
 _STARTS = DETERMINERS | SUBJECT_PRONOUNS | OBJECT_PRONOUNS | COLOURS | SHADES | _DEMONSTRATIVES | {"<region>"}
 _NOBODY = Who()
+_MOVING = "moving"  # a verb but for before a noun
 _NOUNS = BROAD - {"one", "thing"}  # words of questions too ("which shape"), yet nouns after an article
 
 
@@ -86,7 +87,8 @@ def _core(name: tuple[str, ...]) -> tuple[str, ...]:
     stops = [
         i for i, word in enumerate(name) if word in LINKS or word in ("that", "which", "who", "on", "at")
     ]
-    return name[: stops[0]] if stops else name
+    core = name[: stops[0]] if stops else name
+    return tuple(word for word in core if word != _MOVING)
 
 
 def _is_verb(word: str) -> bool:
@@ -215,9 +217,14 @@ class Mentions:
 
     def _run_end(self, words: Sequence[str], start: int) -> int:
         end = start
-        while end < len(words) and self._is_nominal(words[end]):
+        while end < len(words) and (self._is_nominal(words[end]) or self._is_adjective(words, end)):
             end += 1
         return end
+
+    def _is_adjective(self, words: Sequence[str], place: int) -> bool:
+        """ "the moving red fish", not "the fish moving left"."""
+        after = words[place + 1 : place + 2]
+        return words[place] == _MOVING and bool(after) and self._is_nominal(after[0])
 
     def _is_nominal(self, word: str) -> bool:
         return word in self.names.nominal or word in _NOUNS or self._is_open(word)

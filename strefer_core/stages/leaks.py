@@ -21,7 +21,7 @@ _LITTLE_WORDS = frozenset(
     a an the this that these those it its they their them he she his her is are was were be been being
     do does did has have had can could will would not no yes of in on at to from by with and or as for
     so than then there which what who when where while between until into out up one ones only also both
-    region start time end start_time end_time
+    region start time end start_time end_time moving
     """.split()  # noqa: SIM905  (a list of a hundred quoted words reads worse)
 )
 _IRREGULAR = {"men": "man", "women": "woman", "children": "child", "people": "person", "mice": "mouse"}

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from strefer_core import data_model as dm
+from strefer_core.backends.classical.alike import taken_by
 from strefer_core.backends.interfaces import Footage
 from strefer_core.cascades import Found, Outcome, run_cascade
-from strefer_core.cascades.birth import measure
-from strefer_core.cascades.colour_evidence import taken_by
+from strefer_core.cascades.birth import Named, measure
 from strefer_core.footage import load_footage
 from strefer_core.masks import encode, resize, tight_box
 from strefer_core.pipeline import Filtered, StageTask
@@ -47,7 +47,6 @@ def make_masklet(
     working = one.track.masks[footage.sampled]
     taken = taken_by([other.track.masks[footage.sampled] for other in outcome.found])
     noun = outcome.nouns.index(entity.generalized_noun)
-    named = entity.noun, dict(entity.attributes).get("colour")
     masks = [resize(mask, footage.height_px, footage.width_px) for mask in working]
     return dm.Masklet(
         masklet_id=masklet_id,
@@ -62,5 +61,5 @@ def make_masklet(
         start_frame_index=one.track.detection.frame_index,
         forward_backward_iou=one.track.forward_backward_iou,
         assignment_score=one.score,
-        **asdict(measure(footage, working, taken, outcome.boxes, noun, named)),
+        **asdict(measure(footage, working, taken, outcome.boxes, noun, Named.of(entity))),
     )

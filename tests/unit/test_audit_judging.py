@@ -409,6 +409,9 @@ CAST = world(
         ("red square on the right", "e1"),
         ("red square that moves right", "e0"),
         ("object in blue", "e2"),
+        ("small moving red square", "e0"),
+        ("moving red square", "e0"),
+        ("moving blue star", "no_such_entity"),  # it stands
         ("red square", "ambiguous_words"),
         ("shape", "ambiguous_words"),
         ("green square", "no_such_entity"),

@@ -169,6 +169,7 @@ def look(
     person: float = 0.0,
     pattern: str | None = None,
     moves: Sequence[str] = (),
+    extent: float = 0.3,
 ) -> Look:
     shares = np.zeros(len(COLOUR_NAMES))
     shares[COLOUR_NAMES.index(colour)] = 1.0
@@ -176,7 +177,7 @@ def look(
     return Look(
         colours=shares, patterns=patterns, shapes={shape: 1.0} if shape else {}, person=person,
         area_px=area_px, visible=1.0, active=1.0, start=(x, 0.5), way=way,
-        moves=frozenset(moves),
+        moves=frozenset(moves), extent=extent,
     )  # fmt: skip
 
 
@@ -227,6 +228,27 @@ def look(
 )
 def test_expressions_are_short_and_fit_one_thing(looks: list[Look], expressions: list[str | None]) -> None:
     assert [one.expression if one else None for one in describe(looks)] == expressions
+
+
+@pytest.mark.parametrize(
+    ("looks", "expressions"),
+    [
+        ([look()], ["the moving red circle"]),
+        ([look(shape=None, person=1.0)], ["the moving person in red"]),
+        (
+            [look(area_px=900), look(area_px=2500)],
+            ["the small moving red circle", "the large moving red circle"],
+        ),
+        (
+            [look(way=(0.5, 0)), look(way=(-0.5, 0))],
+            ["the red circle that moves right", "the red circle that moves left"],
+        ),
+        ([look(extent=0.03)], ["the red circle"]),  # it may only have grown
+    ],
+)
+def test_what_moves_is_told_from_a_look_alike_that_stands(looks: list[Look], expressions: list[str]) -> None:
+    found = describe(looks, [True] * len(looks))
+    assert [one.expression for one in found if one] == expressions
 
 
 @pytest.mark.parametrize(

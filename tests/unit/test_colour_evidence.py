@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from strefer_core.backends.classical.alike import alike_share, strewn_patches, taken_by
 from strefer_core.backends.classical.attributes import COLOUR_NAMES, colour_shares
 from strefer_core.backends.interfaces import Footage
-from strefer_core.cascades.colour_evidence import (
-    alike_share,
-    colour_agreement,
-    colour_margin,
-    shares_of,
-    strewn_patches,
-    taken_by,
-)
+from strefer_core.cascades.colour_evidence import colour_agreement, colour_margin, shares_of
 from tests.painted import footage
 
 RED, BLUE, GREY = (205, 30, 40), (40, 85, 220), (128, 128, 128)
@@ -64,6 +58,19 @@ def test_a_striped_thing_is_one_patch() -> None:
     for row in range(THERE[1] + 4, THERE[1] + SIDE, 8):
         shown.images[:, row : row + 4, THERE[0] : THERE[0] + SIDE] = (245, 245, 245)
     assert alike_share(shown, own, own, "red", "object") == 1.0
+
+
+def test_what_stands_still_is_not_meant_by_a_name_that_moves() -> None:
+    shown, own = film((HERE, RED), (THERE, RED)), masks_at(HERE)
+    assert alike_share(shown, own, own, "red", "object", is_moving=True) == 0.0
+    for number, image in enumerate(shown.images):
+        image[THERE[1] : THERE[1] + SIDE, THERE[0] :] = GREY
+        left = 60 + 11 * number
+        image[THERE[1] : THERE[1] + SIDE, left : left + SIDE] = RED
+    moved = alike_share(shown, own, own, "red", "object", is_moving=True)
+    assert moved == alike_share(shown, own, own, "red", "object")
+    assert moved is not None
+    assert moved >= 0.75
 
 
 def test_what_another_masklet_covers_is_known() -> None:

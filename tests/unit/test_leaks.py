@@ -41,6 +41,7 @@ BY_ID = {entity.entity_id: entity for entity in (FOX, MAN)}
         ("Is TALL, <region>, moving?", "Yes.", ["tall"]),
         ("Where are the shirts of <region>?", "There.", ["shirt"]),
         ("Does the <region> walk?", "Walk.", ["walk"]),
+        ("Is the <region> moving?", "The moving one.", []),
         ("Does the <region> walk?", "Yes.", []),  # the question of a yes/no says what is asked
         ("Where is <region>?\n(A) Left.\n(B) Right.", "(A) Left.", []),
         ("When does <region> walk?", "From <start_time> to <end_time>.", []),

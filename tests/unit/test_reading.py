@@ -34,6 +34,7 @@ KNOWN = (
     "the man in a white shirt",
     "person in blue on the left",
     "the yellow fish that moves left",
+    "the small moving green fish",
     "two men",
 )
 RED, BLUE, STAR, MAN = (
@@ -206,6 +207,8 @@ PAIRS: list[tuple[str, str, str, set[Claim]]] = [  # question, answer, kind of q
     # Names that hold words of the grammar
     ("What does the yellow fish that moves left do?", "It moves right.",
      "what_does", {once(Who(words="yellow fish that moves left"), RIGHT)}),
+    ("Is the small moving green fish moving to the left?", "No, the moving pink fish is moving left.",
+     "yes_no", {once(Who(words="small moving green fish"), LEFT, denied=True), once(Who(words="moving pink fish"), LEFT)}),
     ("What does the person in blue on the left do?", "They stay still.",
      "what_does", {once(Who(words="person in blue on the left"), STAND)}),
 ]

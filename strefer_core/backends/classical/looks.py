@@ -39,6 +39,7 @@ class Look:
     start: tuple[float, float]  # first centre, in shares of the frame's sides
     way: tuple[float, float]  # from first to last centre, camera motion taken out, in frame widths
     moves: frozenset[str]  # "left", "right", "up", "down": where it goes at any time
+    extent: float  # longer side of the box around its centres, camera motion taken out, in frame widths
 
     @property
     def colour(self) -> str:
@@ -129,6 +130,7 @@ class Album:
             start=(float(start[0] / width), float(start[1] / height)),
             way=self._way,
             moves=self._moves,
+            extent=float(np.ptp(self._places, axis=0).max()),
         )
 
     def _glance(self, t: int) -> Glance:

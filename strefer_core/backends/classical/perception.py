@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strefer_core import data_model as dm
+from strefer_core.backends.classical.alike import alike_share, taken_by
 from strefer_core.backends.classical.detection import find_boxes
-from strefer_core.backends.classical.discovery import both_ways, discover
+from strefer_core.backends.classical.discovery import Thing, both_ways, discover
 from strefer_core.backends.classical.frames import Frames
 from strefer_core.backends.classical.looks import Album, Look
 from strefer_core.backends.classical.matching import match_scores
 from strefer_core.backends.classical.scene import analyse
 from strefer_core.backends.classical.starts import meet, rivals_of, starts_of
 from strefer_core.backends.classical.tracking import propagate
-from strefer_core.backends.classical.words import describe
+from strefer_core.backends.classical.words import describe, noun_of
 from strefer_core.backends.interfaces import Detection, EntityDescription, Footage, Masks, Track
 from strefer_core.config import EntitiesConfig
 
@@ -41,7 +42,7 @@ class ClassicalPerception:
     def recognize(self, footage: Footage, config: EntitiesConfig) -> list[EntityDescription]:
         """Moving things in words, best first; none that cannot be told apart."""
         things = discover(self._frames(footage))
-        words = describe([thing.look for thing in things])
+        words = describe([thing.look for thing in things], _doubled(footage, things))
         return [description for description in words if description][: config.max_entities]
 
     def detect(
@@ -106,6 +107,18 @@ class ClassicalPerception:
             self._last = None  # free the old one before the new one is made
             self._key, self._last = key, Frames(footage, analyse(footage))
         return self._last
+
+
+def _doubled(footage: Footage, things: Sequence[Thing]) -> list[bool]:
+    """Whether each thing has a look-alike among what was not found."""
+    if not things:
+        return []
+    masks = [thing.masks[footage.sampled] for thing in things]
+    taken = taken_by(masks)
+    return [
+        bool(alike_share(footage, own, taken, thing.look.colour, noun_of(thing.look)[0]))
+        for own, thing in zip(masks, things, strict=True)
+    ]
 
 
 def _look_near(album: Album, frames: NDArray[np.int64]) -> Look | None:

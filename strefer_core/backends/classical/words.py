@@ -14,6 +14,7 @@ _SIDE_GAP = 0.12  # of the frame's width
 _CLEAR_PATTERN = 0.6  # of 1; clothes and shadows show half a pattern
 _MAYBE_SHAPE = 0.2  # share of the looks
 _MAYBE_COLOUR = 0.25  # share of the thing
+_EXTENT = 0.06  # frame widths: who says that it moves must be sure
 _GOES = {"left": "moves left", "right": "moves right", "up": "moves up", "down": "moves down"}
 
 Qualifiers = dict[int, tuple[str, str]]  # place -> attribute (name, value)
@@ -28,15 +29,23 @@ def noun_of(look: Look) -> tuple[str, str]:
     return "object", "object"
 
 
-def describe(looks: Sequence[Look]) -> list[EntityDescription | None]:
-    """Words for each thing, in order; None where they would fit another one, too."""
-    return [_described(looks, place) for place in range(len(looks))]
+def describe(looks: Sequence[Look], doubled: Sequence[bool] | None = None) -> list[EntityDescription | None]:
+    """Words for each thing, in order; None where they would fit another one, too.
+
+    Args:
+        looks: of all things that were found; these move.
+        doubled: whether each has a look-alike that was not found, which stands still then: "the red fish"
+            would fit both, "the moving red fish" one. None: no one has.
+    """
+    return [_described(looks, place, doubled is not None and doubled[place]) for place in range(len(looks))]
 
 
-def _described(looks: Sequence[Look], place: int) -> EntityDescription | None:
+def _described(looks: Sequence[Look], place: int, is_doubled: bool) -> EntityDescription | None:
     words = _telling(looks, place)
     if words is None:
         return None
+    if is_doubled and "direction" not in words and looks[place].extent >= _EXTENT:
+        words["motion"] = "moving"
     noun, generalized = noun_of(looks[place])
     return EntityDescription(
         expression=_expression(looks[place], words),
@@ -72,7 +81,7 @@ def _fits(looks: Sequence[Look], place: int, other: int) -> bool:
 
 def _expression(look: Look, words: dict[str, str]) -> str:
     noun = noun_of(look)[0]
-    before = "".join(f"{words[name]} " for name in ("size", "pattern") if name in words)
+    before = "".join(f"{words[name]} " for name in ("size", "motion", "pattern") if name in words)
     name = (
         f"the {before}person in {words['colour']}"
         if noun == "person"
