@@ -198,6 +198,7 @@ def look(
             [look(way=(0.5, 0), moves=("right",)), look(way=(0, 0.5), moves=("down", "right"))],
             [None, "the red circle that moves down"],
         ),  # both go right for a while
+        ([look(shape=None, area_px=1000), look(shape=None, area_px=1750)], [None, None]),  # snail and bird
         ([look(x=0.8), look(x=0.1)], ["the red circle on the right", "the red circle on the left"]),
         (
             [look(pattern="plain"), look(pattern="striped")],

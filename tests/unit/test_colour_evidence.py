@@ -120,7 +120,7 @@ def test_the_margin_is_over_the_strongest_other_colour() -> None:
     assert colour_agreement(shares, "red") == pytest.approx(12 / 18)
 
 
-@pytest.mark.parametrize(("lit_rows", "name"), [(8, "orange"), (2, "brown"), (0, "brown")])
+@pytest.mark.parametrize(("lit_rows", "name"), [(8, "orange"), (5, "orange"), (2, "brown"), (0, "brown")])
 def test_brown_beside_lit_orange_is_its_shade(lit_rows: int, name: str) -> None:
     picture = np.full((20, 20, 3), BROWN, np.uint8)
     picture[1 : 1 + lit_rows] = ORANGE

@@ -42,7 +42,7 @@ COLOUR_NAMES = tuple(_COLOURS)
 
 _BROWN = COLOUR_NAMES.index("brown")
 _WARM = tuple(COLOUR_NAMES.index(name) for name in ("red", "orange", "yellow"))
-_SHADED = 0.6  # of brown's share: with so much of a warm colour in the light, brown is its shade
+_SHADED = 0.2  # of brown's share: with so much of a warm colour in the light, brown is its shade or pattern
 
 
 @cache
@@ -68,8 +68,8 @@ def colour_places(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def colour_shares(image: NDArray[np.uint8], mask: Mask) -> NDArray[np.float64]:
     """Share of the masked pixels per colour of COLOUR_NAMES; zeros for an empty mask.
 
-    The rim is left out: there the colours of thing and surroundings mix. Brown beside nearly as much of a
-    lit warm colour is the shaded side of that.
+    The rim is left out: there the colours of thing and surroundings mix. Brown beside some of a lit warm
+    colour is the shaded side of that, or its pattern.
     """
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     chosen = colour_places(image[inner if inner.sum() >= 20 else mask])

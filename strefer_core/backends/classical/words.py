@@ -10,6 +10,7 @@ from strefer_core.backends.classical.looks import Look
 from strefer_core.backends.interfaces import EntityDescription
 
 _SIZE_RATIO = 1.6  # of areas: less is not seen as another size
+_OBJECTS_RATIO = 2.5  # likewise, of unknown kinds: of one size, a snail is larger than a bird
 _SIDE_GAP = 0.12  # of the frame's width
 _CLEAR_PATTERN = 0.6  # of 1; clothes and shadows show half a pattern
 _MAYBE_SHAPE = 0.2  # share of the looks
@@ -95,10 +96,12 @@ def _expression(look: Look, words: dict[str, str]) -> str:
 def _sizes(looks: Sequence[Look], group: list[int]) -> Qualifiers:
     order = sorted(group, key=lambda place: looks[place].area_px)
     areas = [looks[place].area_px for place in order]
+    is_known = all(noun_of(looks[place])[0] != "object" for place in group)
+    ratio = _SIZE_RATIO if is_known else _OBJECTS_RATIO
     found: Qualifiers = {}
-    if areas[1] >= _SIZE_RATIO * areas[0]:
+    if areas[1] >= ratio * areas[0]:
         found[order[0]] = ("size", "small")
-    if areas[-1] >= _SIZE_RATIO * areas[-2]:
+    if areas[-1] >= ratio * areas[-2]:
         found[order[-1]] = ("size", "large")
     return found
 
