@@ -120,10 +120,22 @@ def test_the_margin_is_over_the_strongest_other_colour() -> None:
     assert colour_agreement(shares, "red") == pytest.approx(12 / 18)
 
 
-@pytest.mark.parametrize(("lit_rows", "name"), [(8, "orange"), (5, "orange"), (2, "brown"), (0, "brown")])
-def test_brown_beside_lit_orange_is_its_shade(lit_rows: int, name: str) -> None:
+@pytest.mark.parametrize(
+    ("lit", "lit_rows", "name"),
+    [
+        (ORANGE, 8, "orange"),
+        (ORANGE, 5, "orange"),
+        (ORANGE, 2, "brown"),
+        (ORANGE, 0, "brown"),
+        (RED, 8, "red"),
+        (RED, 5, "brown"),  # letters on wood
+    ],
+)
+def test_brown_beside_a_lit_warm_colour_is_its_shade(
+    lit: tuple[int, int, int], lit_rows: int, name: str
+) -> None:
     picture = np.full((20, 20, 3), BROWN, np.uint8)
-    picture[1 : 1 + lit_rows] = ORANGE
+    picture[1 : 1 + lit_rows] = lit
     shares = colour_shares(picture, np.ones((20, 20), np.bool_))
     assert COLOUR_NAMES[int(shares.argmax())] == name
     assert shares.sum() == pytest.approx(1.0)

@@ -41,8 +41,9 @@ _COLOURS: dict[str, tuple[tuple[int, int, int], ...]] = {  # RGB examples, from 
 COLOUR_NAMES = tuple(_COLOURS)
 
 _BROWN = COLOUR_NAMES.index("brown")
-_WARM = tuple(COLOUR_NAMES.index(name) for name in ("red", "orange", "yellow"))
-_SHADED = 0.2  # of brown's share: with so much of a warm colour in the light, brown is its shade or pattern
+# With so much of a warm colour in the light, of brown's share, brown is its shade or pattern. Dark orange is
+# brown, so little orange tells; dark red is less so, and wood beside some red is wood.
+_SHADED = {COLOUR_NAMES.index(name): 0.6 for name in ("red", "yellow")} | {COLOUR_NAMES.index("orange"): 0.2}
 
 
 @cache
@@ -78,8 +79,8 @@ def colour_shares(image: NDArray[np.uint8], mask: Mask) -> NDArray[np.float64]:
 
 
 def _lit(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    warm = max(_WARM, key=lambda place: shares[place])
-    if shares[warm] < _SHADED * shares[_BROWN]:
+    warm = max(_SHADED, key=lambda place: shares[place])
+    if shares[warm] < _SHADED[warm] * shares[_BROWN]:
         return shares
     lit = shares.copy()
     lit[warm], lit[_BROWN] = shares[warm] + shares[_BROWN], 0.0
