@@ -94,4 +94,4 @@ def _fitted(texts: Sequence[str], labels: NDArray[Any]) -> Any:
     words = CountVectorizer(token_pattern=WORD, ngram_range=(1, 2), min_df=2)
     if len(set(labels.tolist())) < 2:
         return make_pipeline(words.set_params(min_df=1), DummyClassifier()).fit(texts, labels)
-    return make_pipeline(words, LogisticRegression(max_iter=300)).fit(texts, labels)
+    return make_pipeline(words, LogisticRegression(max_iter=2000)).fit(texts, labels)

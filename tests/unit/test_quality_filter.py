@@ -172,7 +172,7 @@ def test_shipped_filters_load_and_promise_the_default_target(name: str) -> None:
     made = load_filter(name)
     (bar,) = (one for one in made.bars if one.target_error == QualityConfig().target_error)
     assert bar.error <= bar.target_error
-    assert bar.yield_of_right_pairs >= 0.8
+    assert bar.yield_of_right_pairs >= 0.7
 
 
 # --- in the stage
