@@ -133,6 +133,8 @@ def _premise(examples: Sequence[Example], seed: int) -> Guessing:
 def write_wrong(results: Sequence[Audited], folder: Path) -> Path:
     """Write every wrong pair as one line of JSON to `wrong.jsonl` in a folder, made where missing.
 
+    `is_accepted` says whether the filter let it through, null where none was asked.
+
     Raises:
         ConfigError: it cannot be written there.
     """
@@ -140,7 +142,7 @@ def write_wrong(results: Sequence[Audited], folder: Path) -> Path:
         json.dumps(line, ensure_ascii=False)
         for video in results
         for verdict in video.verdicts
-        for line in _lines(video.name, verdict)
+        for line in _lines(video, verdict)
     ]
     path = folder / "wrong.jsonl"
     try:
@@ -151,12 +153,13 @@ def write_wrong(results: Sequence[Audited], folder: Path) -> Path:
     return path
 
 
-def _lines(video: str, verdict: Verdict) -> list[dict[str, Any]]:
+def _lines(video: Audited, verdict: Verdict) -> list[dict[str, Any]]:
     """One line per fault."""
-    pair = verdict.pair
+    pair, accepted = verdict.pair, video.accepted_ids
     return [
         {
-            "video": video,
+            "video": video.name,
+            "is_accepted": None if accepted is None else pair.instruction_id in accepted,
             "kind": fault.kind,
             "why": fault.why,
             "claim": fault.claim,

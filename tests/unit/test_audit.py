@@ -116,12 +116,14 @@ def test_every_wrong_pair_is_written_with_its_reason(
         return replace(found, faults=(fault,)) if pair.group == "G3" else replace(found, faults=())
 
     monkeypatch.setattr(Checker, "check", strict)
-    report = audit(replace(options, videos=1, out_dir=tmp_path / "out"))
+    report = audit(replace(options, videos=1, out_dir=tmp_path / "out", filter=""))
     lines = [json.loads(line) for line in (tmp_path / "out" / "wrong.jsonl").read_text("utf-8").splitlines()]
     assert report.wrong == report.groups["G3"]["pairs"] == len(lines) > 0
     assert report.kinds == {"wrong_time": report.wrong}
     assert {line["group"] for line in lines} == {"G3"}
     assert {"video", "kind", "text", "claim", "why"} <= set(lines[0])
+    assert report.filtering is not None
+    assert sum(line["is_accepted"] for line in lines) == report.filtering["accepted_wrong"] > 0
     assert report.error_rate == pytest.approx(report.wrong / report.pairs)
 
 
