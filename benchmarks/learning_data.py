@@ -20,7 +20,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,11 @@ from strefer_core.backends.world import Noise
 from strefer_core.config import PipelineConfig
 from strefer_core.evaluation import world_bench
 from strefer_core.evaluation.items import WorldBench
+from strefer_core.experiments.controls import named
 from strefer_core.pipeline import Filtered
 from strefer_core.probe.pool import one_thread, run_all
 from strefer_core.probe.videos import NONE, WorldVideo, knobs_of, load_checked
 from strefer_core.released_format import to_record
-from strefer_core.video_llm.tokens import REGION_TOKEN
 
 LEARNED_SEED, NOISY_SEED, HELD_OUT_SEED = 11, 5, 7
 PAIRS_PER_VIDEO = 120
@@ -73,7 +73,7 @@ def write_pairs(video: WorldVideo, perception: PerceptionName = "world") -> Writ
     return Written(
         records=[to_record(item, path.name, masklets) for item in pairs],
         lines=[asdict(item) for item in pairs],
-        named=[to_record(_named(item, names), path.name, masklets) for item in pairs],
+        named=[to_record(named(item, names), path.name, masklets) for item in pairs],
         accepted=_accepted(running, pairs, perception),
     )
 
@@ -90,18 +90,6 @@ def _accepted(running: Running, pairs: Sequence[dm.Instruction], perception: Per
         return [True] * len(pairs)
     accepted = set(running.run("quality", dm.QualityResult).accepted_ids)
     return [one.instruction_id in accepted for one in pairs]
-
-
-def _named(item: dm.Instruction, names: dict[str, str]) -> dm.Instruction:
-    """With the name before each region of the questions."""
-    left = list(item.region_entity_ids)
-    turns = []
-    for turn in item.turns:
-        first, *rest = turn.text.replace(f"the {REGION_TOKEN}", REGION_TOKEN).split(REGION_TOKEN)
-        told = [(f"{names[left.pop(0)]} " if turn.role == "human" else "", part) for part in rest]
-        text = first + "".join(f"{name}{REGION_TOKEN}{part}" for name, part in told)
-        turns.append(replace(turn, text=text))
-    return replace(item, turns=tuple(turns))
 
 
 def written(

@@ -177,12 +177,15 @@ def show(video: str, out_dir: Path | None, animate: bool, regions: Any, prompt: 
 @main.command()
 @click.argument("version", required=False)
 @click.option("--out", "out_dir", required=True, type=FOLDER)
+@click.option("--pronouns/--no-pronouns", default=True, help="Without: questions say what their regions are.")
+@click.option("--filter/--no-filter", "filtered", default=True, help="Without: all pairs that were written.")
 @as_json
-def export(version: str | None, out_dir: Path, as_json: bool) -> None:
-    """Copy a dataset VERSION (default: the latest) to a folder, checksums verified."""
+def export(version: str | None, out_dir: Path, pronouns: bool, filtered: bool, as_json: bool) -> None:
+    """Copy a dataset VERSION (default: the latest) to a folder, checksums verified; or a control of it, for
+    `strefer ablate dataset` to hold it against."""
     from strefer_core.commands import export as command
 
-    command.export(version, out_dir, as_json=as_json)
+    command.export(version, out_dir, pronouns=pronouns, filtered=filtered, as_json=as_json)
 
 
 @main.group()

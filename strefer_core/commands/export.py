@@ -8,21 +8,37 @@ from strefer_core.console import emit
 from strefer_core.errors import InputError
 
 
-def export(version: str | None, out_dir: Path, *, as_json: bool) -> None:
-    """Copy a dataset version to a folder and say so."""
+def export(
+    version: str | None, out_dir: Path, *, pronouns: bool = True, filtered: bool = True, as_json: bool
+) -> None:
+    """Copy a dataset version, or a control of it, to a folder and say so."""
+    version = version or _latest()
+    if pronouns and filtered:
+        export_version(version, out_dir)
+        told = f"dataset {version} is in {out_dir}"
+    else:
+        made = _export_control(version, out_dir, pronouns=pronouns, filtered=filtered)
+        told = f"a control of dataset {version} is in {out_dir}: {made} pairs"
+    emit({"version": version, "out_dir": str(out_dir)}, as_json=as_json, human=told)
+
+
+def _latest() -> str:
     from strefer_core import worker
 
-    if version is None:
-        latest = worker.catalog().latest_dataset()
-        if latest is None:
-            raise InputError("no dataset has been published yet; drop some videos first")
-        version = latest.version
-    export_version(version, out_dir)
-    emit(
-        {"version": version, "out_dir": str(out_dir)},
-        as_json=as_json,
-        human=f"dataset {version} is in {out_dir}",
-    )
+    latest = worker.catalog().latest_dataset()
+    if latest is None:
+        raise InputError("no dataset has been published yet; drop some videos first")
+    return latest.version
+
+
+def _export_control(version: str, out_dir: Path, *, pronouns: bool, filtered: bool) -> int:
+    from strefer_core import worker
+    from strefer_core.experiments.controls import Control, export_control
+    from strefer_core.stages.dataset import open_dataset
+
+    dataset, control = open_dataset(worker.objects(), version), Control(pronouns=pronouns, filtered=filtered)
+    made = export_control(dataset, worker.catalog(), worker.objects(), control, out_dir)
+    return int(made.counts["instructions"])
 
 
 def export_version(version: str, out_dir: Path) -> None:

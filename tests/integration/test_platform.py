@@ -147,11 +147,11 @@ def test_show_and_export_tell_what_is_there(delivered: Delivered, tmp_path: Path
             assert np.array_equal(mask, decode(rle) if rle else np.zeros(size, bool))
     exported = _cli("export", "--out", tmp_path / "data", "--json")
     assert exported["version"] == delivered.report.dataset
-    records = read_records(tmp_path / "data" / "instructions.json")
-    assert (
-        len(list(records))
-        == json.loads((tmp_path / "data" / "manifest.json").read_text())["counts"]["instructions"]
-    )
+    counts = json.loads((tmp_path / "data" / "manifest.json").read_text())["counts"]
+    assert len(list(read_records(tmp_path / "data" / "instructions.json"))) == counts["instructions"]
+    _cli("export", "--no-filter", "--out", tmp_path / "all", "--json")
+    every = list(read_records(tmp_path / "all" / "instructions.json"))
+    assert len(every) == counts["instructions"] + counts["quarantined"]
 
 
 def test_show_is_for_people_too(delivered: Delivered, tmp_path: Path) -> None:
