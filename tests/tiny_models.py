@@ -175,6 +175,8 @@ def sam2(folder: Path) -> None:
     )
     model = Sam2VideoModel(config).eval()
     _disturb(model)
+    with torch.no_grad():  # whether there is anything to see would else be luck, of each release another's
+        model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(1.0)
     model.save_pretrained(folder)
 
 
