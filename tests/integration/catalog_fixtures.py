@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -43,19 +44,26 @@ def pg_template(pg_server: Any) -> str:
 
 
 @pytest.fixture
-def pg_empty_url(pg_server: Any) -> str:
+def pg_empty_url(pg_server: Any) -> Iterator[str]:
     """Address of a database of the test's own, without tables."""
-    name = f"test_{next(_numbers)}"
-    statement(pg_server.get_uri(), f"create database {name}")
-    return str(pg_server.get_uri(database=name))
+    with _database(pg_server) as url:
+        yield url
 
 
 @pytest.fixture
-def pg_url(pg_server: Any, pg_template: str) -> str:
+def pg_url(pg_server: Any, pg_template: str) -> Iterator[str]:
     """Address of a catalog database of the test's own."""
+    with _database(pg_server, f"template {pg_template}") as url:
+        yield url
+
+
+@contextmanager
+def _database(server: Any, source: str = "") -> Iterator[str]:
+    """Dropped again at once: once its thousand files have reached the disk, removing them takes long."""
     name = f"test_{next(_numbers)}"
-    statement(pg_server.get_uri(), f"create database {name} template {pg_template}")
-    return str(pg_server.get_uri(database=name))
+    statement(server.get_uri(), f"create database {name} {source}")
+    yield str(server.get_uri(database=name))
+    statement(server.get_uri(), f"drop database {name} with (force)")
 
 
 @pytest.fixture
