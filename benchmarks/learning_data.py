@@ -48,7 +48,8 @@ class Written:
 
     records: list[dict[str, Any]]
     lines: list[dict[str, Any]]
-    named: list[dict[str, Any]]  # the records with the things' names in the questions
+    named: list[dict[str, Any]]  # the records with the things' names in the questions, and their lines
+    named_lines: list[dict[str, Any]]
     accepted: list[bool]  # by the filter; of the truth all
 
     @property
@@ -70,10 +71,12 @@ def write_pairs(video: WorldVideo, perception: PerceptionName = "world") -> Writ
             return None
     masklets = {one.entity_id: one for one in running.result("masklets", dm.MaskletsResult).masklets}
     names = {one.entity_id: one.expression for one in running.result("entities", dm.EntitiesResult).entities}
+    told = [named(item, names) for item in pairs]
     return Written(
         records=[to_record(item, path.name, masklets) for item in pairs],
         lines=[asdict(item) for item in pairs],
-        named=[to_record(named(item, names), path.name, masklets) for item in pairs],
+        named=[to_record(item, path.name, masklets) for item in told],
+        named_lines=[asdict(item) for item in told],
         accepted=_accepted(running, pairs, perception),
     )
 
@@ -148,14 +151,14 @@ def main() -> None:
     videos = given.out / "videos"
     truth = written(videos, LEARNED_SEED, given.videos, given.knobs)
     noisy = written(videos, NOISY_SEED, given.videos, given.knobs, "world-noisy")
-    for name, made, column, kept in (
-        ("plain", truth, "records", False),
-        ("named", truth, "named", False),
-        ("noisy", noisy, "records", False),
-        ("filtered", noisy, "records", True),
+    for name, made, columns, kept in (
+        ("plain", truth, ("records", "lines"), False),
+        ("named", truth, ("named", "named_lines"), False),
+        ("noisy", noisy, ("records", "lines"), False),
+        ("filtered", noisy, ("records", "lines"), True),
     ):
-        records = _all(made, column, kept=kept)
-        save(given.out / name, records, _all(made, "lines", kept=kept))
+        records, lines = (_all(made, column, kept=kept) for column in columns)
+        save(given.out / name, records, lines)
         print(f"{name}: {len(records)} pairs")
 
 
