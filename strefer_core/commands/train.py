@@ -10,7 +10,7 @@ from typing import Any
 from strefer_core.console import emit, progress, table
 from strefer_core.errors import ConfigError
 from strefer_core.training.options import Trained, TrainingOptions
-from strefer_core.training.training import train
+from strefer_core.training.training import rank, train
 
 
 def options(
@@ -36,11 +36,12 @@ def options(
 
 
 def run(asked: TrainingOptions, *, as_json: bool) -> None:
-    """Train and report."""
+    """Train and report; of several processes one does."""
     with progress() as bars:
         task = bars.add_task("train", total=asked.steps)
         trained = train(asked, lambda done, total: bars.update(task, completed=done, total=total))
-    emit(asdict(trained), as_json=as_json, human=_told(trained))
+    if rank() == 0:
+        emit(asdict(trained), as_json=as_json, human=_told(trained))
 
 
 def _told(trained: Trained) -> Any:

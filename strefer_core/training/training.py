@@ -72,7 +72,7 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
         mask_frames=_mask_frames(options, preset),
         most_tokens=options.most_tokens,
         skipped=Skipped(options.tolerance),
-        share=int(os.environ.get("RANK", "0")),
+        share=rank(),
         shares=_world(),
     )
     is_frozen = _aligned(options, preset, model, batches, is_resumed=resumed is not None)
@@ -155,6 +155,11 @@ def _as_array(words: Sequence[int]) -> Any:
     import numpy as np
 
     return np.array(words, np.int32)
+
+
+def rank() -> int:
+    """Which of the training's processes this is, as `torchrun` and `accelerate launch` tell it."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def _world() -> int:

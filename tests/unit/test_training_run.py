@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from strefer_core.errors import ConfigError, InputError
 from strefer_core.training.options import TrainingOptions
@@ -99,9 +100,30 @@ def test_killed_and_asked_again_the_losses_are_those_of_an_undisturbed_run(data:
     assert [loss for _, loss in found] == pytest.approx([loss for _, loss in expected], rel=1e-5)
 
 
-def test_the_same_options_give_the_same_model(data: Path) -> None:
-    from safetensors.torch import load_file
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_learn_what_one_does_of_both_their_batches(data: Path) -> None:
+    """Under DDP; the gradients of the two are averaged, as are those of two batches in one process."""
+    train(options(data, "one", steps=4, arguments={**ARGUMENTS, "gradient_accumulation_steps": 2}))
+    script = data / "two.py"
+    script.write_text(
+        "import sys; from pathlib import Path; from tests.unit.test_training_run import options, train\n"
+        "train(options(Path(sys.argv[1]), 'two', steps=4))"
+    )
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1",
+        "--nproc-per-node", "2", str(script), str(data),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}  # noqa: PTH109
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 0, found.stderr
+    expected = [loss for _, loss in losses(data / "one")]
+    assert [loss for _, loss in losses(data / "two")] == pytest.approx(expected, rel=1e-5)
+    weights = [load_file(data / name / "model" / "model.safetensors") for name in ("one", "two")]
+    for name, learned in weights[0].items():
+        torch.testing.assert_close(weights[1][name], learned, rtol=1e-4, atol=1e-5)
 
+
+def test_the_same_options_give_the_same_model(data: Path) -> None:
     first, second = (train(options(data, name, steps=2)).model for name in ("one", "two"))
     weights = [load_file(folder / "model.safetensors") for folder in (first, second)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -109,8 +131,6 @@ def test_the_same_options_give_the_same_model(data: Path) -> None:
 
 def test_what_was_aligned_learns_at_a_rate_of_its_own(data: Path) -> None:
     """Adam's first step changes every weight by the rate, whatever the gradient's size."""
-    from safetensors.torch import load_file
-
     first = train(options(data, "first", steps=1))
     asked = options(
         data, "second", steps=1, base=first.model, learning_rate=0.01,
