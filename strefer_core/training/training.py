@@ -27,7 +27,7 @@ from strefer_core.training.batches import MASK_FRAMES, Batches, Features, MaskFr
 from strefer_core.training.mixing import Mixture
 from strefer_core.training.options import Trained, TrainingOptions
 from strefer_core.training.reading import Lines, Skipped, Videos, prepare, texts
-from strefer_core.training.trainer import Advance, Curve, SaveProcessor, StreamTrainer
+from strefer_core.training.trainer import LEARNED, Advance, Curve, SaveProcessor, StreamTrainer
 from strefer_core.video_llm.adapting import adapted
 from strefer_core.video_llm.frames import FrameStore
 from strefer_core.video_llm.loading import load_model
@@ -75,7 +75,7 @@ def train(options: TrainingOptions, advance: Advance = lambda done, total: None)
         share=rank(),
         shares=_world(),
     )
-    is_frozen = _aligned(options, preset, model, batches, is_resumed=resumed is not None)
+    is_frozen = _aligned(options, preset, model, batches, resumed)
     if is_frozen and preset.caches_features:
         batches.features = Features(_encoder(model))
     arguments = _arguments(options, preset, steps)
@@ -204,15 +204,15 @@ def _save(trainer: StreamTrainer, processor: VideoLlmProcessor, folder: Path) ->
 
 
 def _aligned(
-    options: TrainingOptions, preset: Preset, model: VideoLlm, batches: Batches, *, is_resumed: bool
+    options: TrainingOptions, preset: Preset, model: VideoLlm, batches: Batches, resumed: str | None
 ) -> bool:
-    """Align a model from scratch where that is not done; whether its tower stays as it is from here on: one
-    that was aligned, now or before, or pre-trained."""
+    """Align a model from scratch; whether its tower stays as it is from here on: one that was aligned, now or
+    before, or pre-trained. Checkpoints hold what that taught, but for LoRA's: there it is done again."""
     if options.base:
         return True
     steps = preset.align_steps if options.align_steps is None else options.align_steps
     things = things_in(batches.sources, batches.videos) if steps else []
-    if things and not is_resumed:
+    if things and (resumed is None or (Path(resumed) / LEARNED).exists()):
         align(model, batches.processor, things, batches.store, steps=steps, seed=options.seed)
     return bool(things) or not (preset.trains_vision or preset.align_steps)
 

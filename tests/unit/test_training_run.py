@@ -198,7 +198,9 @@ def test_lora_learns_the_connectors_and_the_new_tokens_alone() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for the old name
-def test_pre_trained_parts_are_joined_and_what_lora_learned_is_merged(data: Path) -> None:
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("align_steps", [0, 2])
+def test_pre_trained_parts_are_joined_and_what_lora_learned_is_merged(data: Path, align_steps: int) -> None:
     from transformers import AutoModel, AutoModelForCausalLM
 
     from strefer_core.video_llm.modeling import VideoLlm
@@ -208,18 +210,22 @@ def test_pre_trained_parts_are_joined_and_what_lora_learned_is_merged(data: Path
     small.vision_tower.save_pretrained(data / "vision")
     small.language_model.save_pretrained(data / "language")
     processor.tokenizer.save_pretrained(data / "language")
-    parts = {"vision": data / "vision", "language": data / "language"}
+    parts = {"vision": data / "vision", "language": data / "language", "align_steps": align_steps}
     trained = train(options(data, "run", steps=4, preset="qwen3", learning_rate=1e-2, **parts))
     kept = data / "run" / "checkpoints" / "checkpoint-3"
     assert (kept / "learned.safetensors").exists()
     shutil.rmtree(data / "run" / "checkpoints" / "checkpoint-4")
+    curve, weights = losses(data / "run"), load_file(trained.model / "model.safetensors")
     again = train(options(data, "run", steps=4, preset="qwen3", learning_rate=1e-2, **parts))
     assert again.resumed_at == 3
+    assert [loss for _, loss in losses(data / "run")] == pytest.approx([loss for _, loss in curve], rel=1e-5)
+    for name, learned in load_file(again.model / "model.safetensors").items():
+        torch.testing.assert_close(learned, weights[name], rtol=1e-4, atol=1e-6)
     model = VideoLlm.from_pretrained(trained.model)
     assert not [name for name, _ in model.named_parameters() if "lora" in name]
     before = AutoModelForCausalLM.from_pretrained(data / "language").model.layers[0].self_attn
     after = model.language_model.model.layers[0].self_attn
     assert not torch.equal(after.q_proj.weight, before.q_proj.weight)
-    tower = AutoModel.from_pretrained(data / "vision")
-    for name, value in tower.named_parameters():
-        assert torch.equal(dict(model.vision_tower.named_parameters())[name], value)
+    tower = dict(AutoModel.from_pretrained(data / "vision").named_parameters())
+    learned = dict(model.vision_tower.named_parameters())
+    assert all(torch.equal(learned[name], value) for name, value in tower.items()) == (not align_steps)
