@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from strefer_core.config import PipelineConfig
 from strefer_core.errors import InputError
 from strefer_core.pipeline import STAGES, Blobs, Ledger, load_result
 from strefer_core.stages.dataset import Dataset, Manifest, VideoBundle, build_dataset, export_dataset
+from strefer_core.stages.published import FileEntry
+from strefer_core.store.files import sha256_of, whole_file
 from strefer_core.store.objects import FolderObjects
 
 REGION = "<region>"
@@ -75,7 +77,8 @@ def _sound(bundle: VideoBundle) -> frozenset[str]:
 def export_control(
     dataset: Dataset, ledger: Ledger, blobs: Blobs, control: Control, out_dir: Path
 ) -> Manifest:
-    """Write a control of a published version to a folder, as `export_dataset` writes the version itself.
+    """Write a control of a published version to a folder, as `export_dataset` writes the version itself, but
+    that its manifest and data card say what it is: it was never published.
 
     Raises:
         MissingInput: results that the version was made of are not there any more.
@@ -92,7 +95,23 @@ def export_control(
         config = PipelineConfig.model_validate(dataset.manifest.lineage["config"])
         objects = FolderObjects(Path(work) / "objects")
         made = build_dataset(bundles, names, objects, config)
-        return export_dataset(objects, made.version, out_dir)
+        return _marked(export_dataset(objects, made.version, out_dir), dataset, control, out_dir)
+
+
+def _marked(made: Manifest, dataset: Dataset, control: Control, folder: Path) -> Manifest:
+    of, card = dataset.manifest.version, folder / "README.md"
+    card.write_text(
+        f"# A control of dataset {of}\n\nFor studies alone, never published. "
+        f"Pronouns for regions: {control.pronouns}. Filtered: {control.filtered}.\n",
+        "utf-8",
+    )
+    entry = FileEntry(name=card.name, sha256=sha256_of(card), bytes=card.stat().st_size)
+    files = [entry if one.name == card.name else one for one in made.files]
+    lineage = {**made.lineage, "control": {"of": of, **asdict(control)}}
+    marked = made.model_copy(update={"files": files, "lineage": lineage})
+    with whole_file(folder / "manifest.json") as part:
+        part.write_text(marked.model_dump_json(indent=2) + "\n", "utf-8")
+    return marked
 
 
 def _lines(dataset: Dataset, name: str, work: Path) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,8 @@ from strefer_core.experiments.controls import Control, export_control
 from strefer_core.pipeline import StageRequest, dump_document, fingerprints
 from strefer_core.publish import publish_folder
 from strefer_core.stages import instructions, quality, transcript
-from strefer_core.stages.dataset import Dataset, VideoBundle, open_dataset
+from strefer_core.stages.dataset import Dataset, Manifest, VideoBundle, open_dataset
+from strefer_core.store.files import sha256_of
 from strefer_core.store.ledger import FolderLedger
 from strefer_core.store.objects import FolderObjects
 from tests.samples import Sample, rich, task
@@ -38,6 +39,11 @@ class Published:
         made = export_control(self.dataset, self.ledger, self.objects, control, folder)
         found = _lines(folder)
         assert len(found) == made.counts["instructions"]
+        told = Manifest.model_validate_json((folder / "manifest.json").read_text("utf-8"))
+        assert told == made
+        assert told.lineage["control"]["of"] == self.dataset.manifest.version
+        assert all(sha256_of(folder / one.name) == one.sha256 for one in told.files)
+        assert "never published" in (folder / "README.md").read_text("utf-8")
         return found
 
 
